@@ -1,0 +1,73 @@
+"""The metrics of a window: their names, order and meaning, in one place (DESIGN.md, section 7).
+
+The order is the index of a metric in deltas and stored windows; new metrics go to the end of their
+group's tuple and the changelogs are rebuilt, which CHANGELOG.md then says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+COUNTED: Final[Mapping[str, str]] = {
+    "views": "Times the campaign's notes were seen.",
+    "likes": "Likes on the campaign's notes.",
+    "comments": "Comments on the campaign's notes.",
+    "collects": "Times a note of the campaign was collected.",
+    "shares": "Times a note of the campaign was shared.",
+    "follows": "Follows of an author from a note of the campaign.",
+    "ad_clicks": "Jumps from the campaign's notes to Taobao by ad link.",
+    "store_visits": "Store visits credited to the campaign (within 15 days of the touch).",
+    "favorites": "Favourites credited to the campaign (within 15 days of the touch).",
+    "cart_adds": "Cart additions credited to the campaign (within 15 days of the touch).",
+    "orders_micros": "Orders credited to the campaign, in millionths (within 30 days).",
+    "gmv_fen": "Gross amount of the credited orders, in fen.",
+    "direct_gmv_fen": "Part of gmv_fen whose order bought the item that the note promotes.",
+    "halo_gmv_fen": "Part of gmv_fen whose order bought another item of the shop.",
+    "gmv_7d_fen": "Part of gmv_fen with at most 7 days from touch to order.",
+    "gmv_15d_fen": "Part of gmv_fen with at most 15 days from touch to order.",
+    "gmv_30d_fen": "Part of gmv_fen with at most 30 days from touch to order.",
+}
+"""Added up over events; in every window size, 0 where nothing was counted."""
+
+PEOPLE: Final[Mapping[str, str]] = {
+    "viewers": "Distinct people who saw a note of the campaign.",
+    "store_visitors": "Distinct people with a store visit credited to the campaign.",
+    "cart_users": "Distinct people with a cart addition credited to the campaign.",
+    "buyers": "Distinct people with an order credited to the campaign.",
+}
+"""Exact distinct people; in 1d and total windows only, since they cannot be added up over windows."""
+
+SPENT: Final[Mapping[str, str]] = {
+    "spend_fen": "Ad spend as reported by hour, in fen; absent until an hour was reported.",
+}
+"""From ad spend reports; in 1h, 1d and total windows, absent while unknown."""
+
+COUNTED_NAMES: Final = tuple(COUNTED)
+PEOPLE_NAMES: Final = tuple(PEOPLE)
+COUNTED_INDEX: Final = {name: index for index, name in enumerate(COUNTED_NAMES)}
+PEOPLE_INDEX: Final = {name: index for index, name in enumerate(PEOPLE_NAMES)}
+
+ENGAGEMENT_NAMES: Final = ("likes", "comments", "collects", "shares", "follows")
+"""What ``engagements`` adds up: Xiaohongshu's interactions of a note."""
+
+
+def shown_metrics(
+    counted: Sequence[int], people: Sequence[int] | None, spend_fen: int | None
+) -> dict[str, int]:
+    """The metrics of one window as topics and Redis show them.
+
+    ``counted`` and ``people`` are ordered as ``COUNTED_NAMES`` and ``PEOPLE_NAMES``; ``people`` is
+    ``None`` for window sizes without distinct people, ``spend_fen`` is ``None`` while unknown, and
+    what is ``None`` has no field in the result.
+
+    >>> shown_metrics([5, 2, 1] + [0] * 14, None, None)["engagements"]
+    3
+    """
+    metrics = dict(zip(COUNTED_NAMES, counted, strict=True))
+    metrics["engagements"] = sum(metrics[name] for name in ENGAGEMENT_NAMES)
+    if people is not None:
+        metrics.update(zip(PEOPLE_NAMES, people, strict=True))
+    if spend_fen is not None:
+        metrics["spend_fen"] = spend_fen
+    return metrics
