@@ -1,0 +1,1 @@
+"""The commands of ``xinghe``, one module each, exposing ``command``."""
