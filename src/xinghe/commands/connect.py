@@ -71,6 +71,7 @@ async def _wait(what: str, problem: Callable[[], Awaitable[str | None]], timeout
     deadline_s = time.monotonic() + timeout_s
     pause_s = PAUSE_S_FIRST
     while (reason := await problem()) is not None:
+        reason = reason.rstrip(".")
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             raise UnavailableError(f"{what} is not reachable: {reason}. Gave up after {timeout_s:g} s; {remedy}.")
