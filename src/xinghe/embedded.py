@@ -275,7 +275,7 @@ class EmbeddedServices:
 
 def check_java() -> None:
     """Raises ``EmbeddedError`` unless a Java of at least version 17 is on the path."""
-    remedy = "run: apt-get install openjdk-17-jre-headless"
+    remedy = "run: apt-get install default-jre-headless"
     if shutil.which("java") is None:
         raise EmbeddedError(f"Java is not installed, and Kafka needs version {JAVA_VERSION_MIN} or later; {remedy}")
     said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
@@ -294,6 +294,8 @@ def fetch_kafka(lib_dir: Path) -> None:
     """
     if any(lib_dir.glob("kafka_2.13-*.jar")):
         return
+    if lib_dir.is_dir() and any(lib_dir.iterdir()):
+        raise EmbeddedError(f"{lib_dir} holds other things than Kafka's jars; name another folder with --lib-dir")
     if not POM.exists():
         raise EmbeddedError(f"{lib_dir} holds no Kafka jars; name a folder that does with --lib-dir")
     if shutil.which("mvn") is None:
@@ -310,8 +312,6 @@ def fetch_kafka(lib_dir: Path) -> None:
         raise EmbeddedError(
             f"Maven cannot fetch Kafka: {done.stdout.strip()[-600:]}\nIs there a network? Try: {' '.join(command)}"
         )
-    if lib_dir.is_dir():
-        lib_dir.rmdir()
     partial.rename(lib_dir)
 
 

@@ -1,0 +1,43 @@
+# What a developer does, by name. Every target sets up first what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench chaos lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## environment in .venv, Java, Maven, Redis, Kafka's jars
+	@scripts/setup
+
+demo: setup ## everything at work on this machine, until Ctrl-C or XINGHE_DEMO_SECONDS
+	@.venv/bin/xinghe demo
+
+test: setup ## all tests, with coverage
+	.venv/bin/pytest --cov --cov-report=term
+
+lint: setup ## style, types, import direction
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: setup ## format the code
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: setup ## the figures of the README
+	.venv/bin/python -m bench
+
+chaos: setup ## kill workers, then audit; XINGHE_CHAOS_KILLS sets how often (default 8)
+	.venv/bin/pytest -m chaos tests/chaos
+
+# Pins in the requirements files are kept; delete a file's line to take a newer release.
+LOCK = CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
+	--allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+lock: setup ## write requirements*.txt anew after a change of the dependencies
+	$(LOCK) --output-file requirements.txt pyproject.toml
+	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
+
+clean: ## remove what setup, tests and demo made
+	rm -rf .venv .xinghe .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist build
+	find src streams tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
