@@ -1,0 +1,208 @@
+"""``xinghe simulate``: live, seeded traffic on the source topics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from xinghe.commands.connect import UnavailableError, kafka_client_options, wait_for_kafka
+from xinghe.commands.options import json_option, kafka_option
+from xinghe.commands.signals import stop_on_signals
+from xinghe.domain.events import SOURCE_EVENTS
+from xinghe.simulator.model import Model
+from xinghe.simulator.pace import clock_slots_ms, now_ms, send_paced, steady_slots_ms
+from xinghe.simulator.sender import BatchSender, SendError
+from xinghe.simulator.settings import HISTORY_DAYS_MAX, SimulatorSettings
+from xinghe.simulator.truth import Truth
+
+DEFAULTS = SimulatorSettings()
+SHARE = click.FloatRange(0, 0.9)
+
+
+@click.command()
+@kafka_option
+@click.option(
+    "--rate",
+    type=click.FloatRange(0),
+    default=200.0,
+    show_default=True,
+    help="Records per second; 0 for as many as Kafka takes.",
+)
+@click.option(
+    "--duration", type=click.FloatRange(0), default=0.0, show_default="until stopped", help="Seconds to run."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed and start, same records."
+)
+@click.option("--people", type=click.IntRange(2, 10_000_000), default=DEFAULTS.people, show_default=True)
+@click.option("--campaigns", type=click.IntRange(1, 100_000), default=DEFAULTS.campaigns, show_default=True)
+@click.option(
+    "--bad-share",
+    type=SHARE,
+    default=DEFAULTS.bad_share,
+    show_default=True,
+    help="Records that do not fit the contract, every kind in turn.",
+)
+@click.option(
+    "--duplicate-share", type=SHARE, default=DEFAULTS.duplicate_share, show_default=True, help="Sent twice."
+)
+@click.option(
+    "--late-share",
+    type=SHARE,
+    default=DEFAULTS.late_share,
+    show_default=True,
+    help="Delivered up to 10 minutes after they happened.",
+)
+@click.option(
+    "--skew-share",
+    type=SHARE,
+    default=DEFAULTS.skew_share,
+    show_default=True,
+    help="From a clock up to 5 minutes ahead or 2 hours behind.",
+)
+@click.option(
+    "--history-share",
+    type=SHARE,
+    default=DEFAULTS.history_share,
+    show_default=True,
+    help="Sessions with touches of days ago, so that orders have lags of 7, 15 and 30 days.",
+)
+@click.option(
+    "--history-days",
+    type=click.IntRange(1, HISTORY_DAYS_MAX),
+    default=DEFAULTS.history_days,
+    show_default=True,
+    help="How far back history goes.",
+)
+@click.option(
+    "--start-ms",
+    type=click.IntRange(0),
+    help="Event time of the start, in milliseconds; the present if left out. With the same seed and a rate "
+    "the records are the same, byte for byte.",
+)
+@click.option(
+    "--truth",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what was sent to this file, as JSON: records by topic, duplicates, bad ones by the reason that "
+    "they must be refused for, orders, touches and spend by campaign.",
+)
+@json_option
+def command(
+    kafka_bootstrap_servers: str,
+    rate: float,
+    duration: float,
+    seed: int,
+    start_ms: int | None,
+    truth: Path | None,
+    as_json: bool,
+    **model_options: Any,
+) -> None:
+    """Write live, seeded traffic to the source topics.
+
+    People see notes, like them, click ads, visit shops, buy and send back, each with its own delay; campaigns report
+    spend by the hour and revise it. Among that are duplicates, late events, wrong clocks and records that do
+    not fit. Ctrl-C or SIGTERM ends it in order: everything handed over is acknowledged, the truth is written.
+
+    \b
+    Examples:
+      xinghe simulate
+      xinghe simulate --rate 2000 --duration 60 --seed 7 --truth truth.json
+      xinghe simulate --rate 0 --duration 10 --bad-share 0.01
+    """
+    settings = SimulatorSettings(**model_options)
+    if truth is not None and not truth.absolute().parent.is_dir():
+        raise click.UsageError(
+            f"--truth {truth} cannot be written: its folder does not exist; create it first."
+        )
+    known = Truth()
+    run = _Run(settings, seed, rate, duration or None, start_ms)
+    try:
+        asyncio.run(run.send(kafka_bootstrap_servers, known))
+        problem = None
+    except SendError as error:
+        problem = error
+    if problem is not None and not known.sent:
+        raise UnavailableError(f"{problem}.")
+    found = {**run.describe(), "complete": problem is None, **known.to_dict()}
+    _report(found, truth, as_json)
+    if problem is not None:
+        raise UnavailableError(f"{problem}. Some of the {known.sent} records have not arrived.")
+
+
+class _Run:
+    """One run of the model against Kafka."""
+
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        seed: int,
+        rate: float,
+        duration_s: float | None,
+        start_ms: int | None,
+    ) -> None:
+        self._settings = settings
+        self._seed = seed
+        self._rate = rate
+        self._duration_s = duration_s
+        self._start_ms = start_ms
+        self._started_s = self._ended_s = time.monotonic()
+
+    async def send(self, bootstrap_servers: str, truth: Truth) -> None:
+        """Send until the time is up or a signal comes; raises ``SendError``."""
+        await wait_for_kafka(bootstrap_servers)
+        with stop_on_signals() as stop:
+            async with BatchSender(bootstrap_servers, list(SOURCE_EVENTS), kafka_client_options()) as sender:
+                started_ms = now_ms()
+                self._started_s = time.monotonic()
+                self._start_ms = started_ms if self._start_ms is None else self._start_ms
+                shift_ms = started_ms - self._start_ms
+                if self._rate:
+                    slots = steady_slots_ms(self._start_ms, self._rate, self._duration_s)
+                else:
+                    slots = clock_slots_ms(self._start_ms, self._duration_s, lambda: now_ms() - shift_ms)
+                records = Model(self._settings, self._seed, self._start_ms).records(slots)
+                try:
+                    await send_paced(records, sender, stop.is_set, truth.add, lambda: now_ms() - shift_ms)
+                finally:
+                    self._ended_s = time.monotonic()
+
+    def describe(self) -> dict[str, Any]:
+        """What was run, and for how long."""
+        return {
+            "seed": self._seed,
+            "start_ms": self._start_ms,
+            "rate": self._rate,
+            "seconds": round(self._ended_s - self._started_s, 3),
+            "model": asdict(self._settings),
+        }
+
+
+def _report(found: dict[str, Any], truth: Path | None, as_json: bool) -> None:
+    """The summary to standard error, the truth to its file and, if asked for, to standard output."""
+    text = orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    per_second = found["sent"] / found["seconds"] if found["seconds"] else 0.0
+    click.echo(
+        f"Sent {found['sent']} records in {found['seconds']:.1f} s ({per_second:.0f}/s), seed {found['seed']}:",
+        err=True,
+    )
+    for topic, count in found["sent_by_topic"].items():
+        click.echo(f"  {topic:<28} {count:>10}", err=True)
+    click.echo(
+        f"Among them {found['duplicates']} duplicates, {found['repeated_orders']} repeated orders and "
+        f"{found['bad']} bad records {found['bad_by_reason']}.\n"
+        f"{found['orders']} orders over {found['orders_amount_fen'] / 100:.2f} yuan.",
+        err=True,
+    )
+    if as_json:
+        click.echo(text, nl=False)
+    if truth is not None:
+        try:
+            truth.write_bytes(text)
+        except OSError as error:
+            raise click.ClickException(f"the truth cannot be written to {truth}: {error.strerror}") from error

@@ -1,0 +1,192 @@
+"""The model: sessions of people over time, one record per slot, in the order in which the broker sees them."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import orjson
+
+from xinghe.domain.events import (
+    JOURNEY_EVENTS,
+    AdSpent,
+    CampaignConfigured,
+    OrderPaid,
+    PersonLinked,
+)
+from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
+from xinghe.simulator import bad_records, lags
+from xinghe.simulator.record import DUPLICATE, GOOD, REPEATED_ORDER, Record
+from xinghe.simulator.session import Sessions, Step
+from xinghe.simulator.settings import SimulatorSettings
+from xinghe.simulator.spend import Spend, changed_settings, first_settings
+from xinghe.simulator.world import World
+
+SPEND_PERIOD_MS: Final = MINUTE_MS
+LINK_SHARE: Final = 0.0005
+"""Sessions in which the person turns out to be the same as another one."""
+REPEATED_ORDER_SHARE: Final = 0.01
+"""Orders that Taobao reports again, under another event id."""
+SKEW_AHEAD_MS_MAX: Final = 5 * MINUTE_MS
+"""Half of the 10 minutes from which on an event is refused."""
+SKEW_BEHIND_MS_MAX: Final = 2 * HOUR_MS
+PENDING_MAX: Final = 100_000
+"""Steps that wait for their time; beyond it, later steps of new sessions are left out, so that memory stays
+bounded in a run of any length."""
+HORIZON_MS: Final = HOUR_MS
+"""Steps later than this are left out; history sessions stand for them."""
+
+_JOURNEY_TOPICS: Final = frozenset(event.topic for event in JOURNEY_EVENTS)  # type: ignore[attr-defined]  # every event struct names its topic
+
+
+def generate(
+    settings: SimulatorSettings, *, seed: int, start_ms: int, span_ms: int, count: int
+) -> Iterator[Record]:
+    """Exactly ``count`` records whose times of sending are spread evenly over ``[start_ms, start_ms + span_ms)``.
+
+    The same arguments give the same records. Event times lie at or shortly before the time of sending, apart
+    from history, late and bad ones. The first records are the campaigns' settings and past spend.
+    """
+    return Model(settings, seed, start_ms).records(start_ms + n * span_ms // count for n in range(count))
+
+
+class Model:
+    """The state of a run: what waits for its time, and the ids given so far.
+
+    Ids contain seed and start, so that two runs against the same topics share people, campaigns and notes but
+    no event.
+    """
+
+    def __init__(self, settings: SimulatorSettings, seed: int, start_ms: int) -> None:
+        self._settings = settings
+        self._rng = random.Random(seed)
+        self._run = f"{start_ms:x}.{seed % 2**32:x}"
+        self._world = World(self._rng, settings.people, settings.campaigns)
+        self._sessions = Sessions(self._rng, self._world, self._run)
+        self._spend = Spend(self._rng, self._world.campaigns)
+        self._spend_due_ms = start_ms + SPEND_PERIOD_MS
+        self._sent = 0
+        self._events = 0
+        self._bad = 0
+        self._template: Record | None = None
+        # Due time, then the order of creation: entries never compare further than that.
+        self._pending: list[tuple[int, int, str, str, dict[str, Any]]] = []
+        self._created = 0
+        self._open(start_ms)
+
+    def records(self, slots_ms: Iterable[int]) -> Iterator[Record]:
+        """One record for each slot, which is its time of sending; slots ascend.
+
+        A slot sends what is due first; when nothing is due, a new session begins, so that the slots alone
+        decide the rate.
+        """
+        for now_ms in slots_ms:
+            if now_ms >= self._spend_due_ms:
+                self._report_spend(now_ms)
+            if self._template is not None and self._rng.random() < self._settings.bad_share:
+                yield self._next_bad(self._template, now_ms)
+                continue
+            while not self._pending or self._pending[0][0] > now_ms:
+                self._start_session(now_ms)
+            yield self._next_due(now_ms)
+
+    def _open(self, start_ms: int) -> None:
+        """Settings of every campaign and the spend of the past hours come before all traffic."""
+        for campaign in self._world.campaigns:
+            self._push(start_ms, GOOD, CampaignConfigured.topic, first_settings(campaign, start_ms))
+        for report in self._spend.first_reports(start_ms):
+            self._push(start_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
+
+    def _report_spend(self, now_ms: int) -> None:
+        self._spend_due_ms = now_ms + SPEND_PERIOD_MS
+        for report in self._spend.reports(now_ms):
+            due_ms = now_ms + self._rng.randrange(SPEND_PERIOD_MS // 2)
+            if self._rng.random() < self._settings.late_share:
+                # Then a newer revision overtakes this one.
+                due_ms += 2 * SPEND_PERIOD_MS
+            self._push(due_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
+        for changed in changed_settings(self._rng, self._world.campaigns, now_ms):
+            self._push(now_ms, GOOD, CampaignConfigured.topic, changed)
+
+    def _start_session(self, now_ms: int) -> None:
+        history = self._rng.random() < self._settings.history_share
+        person_id = self._world.person()
+        steps = self._sessions.draw(history=history, history_ms_max=self._settings.history_days * DAY_MS)
+        if history:
+            self._schedule_history(person_id, steps, now_ms)
+        else:
+            self._schedule(person_id, steps, now_ms)
+        if self._rng.random() < LINK_SHARE:
+            link = [Step(0, PersonLinked.topic, {"linked_person_id": self._other_person(person_id)})]
+            self._schedule(person_id, link, now_ms)
+
+    def _schedule(self, person_id: str, steps: list[Step], now_ms: int) -> None:
+        """A session that begins now: each step comes after its lag and a small delay of delivery."""
+        rng, settings = self._rng, self._settings
+        for n, step in enumerate(steps):
+            delay_ms = lags.DELIVERY.draw_ms(rng)
+            # The first step has just arrived: it happened one delay ago.
+            time_ms = now_ms - delay_ms + step.offset_ms
+            if rng.random() < settings.late_share:
+                delay_ms += min(lags.LATE_DELIVERY.draw_ms(rng), lags.LATE_DELIVERY_MS_MAX)
+            due_ms = time_ms + delay_ms
+            if n and (due_ms > now_ms + HORIZON_MS or len(self._pending) >= PENDING_MAX):
+                continue
+            if rng.random() < settings.skew_share:
+                time_ms += rng.randint(-SKEW_BEHIND_MS_MAX, SKEW_AHEAD_MS_MAX)
+            self._push_event(due_ms, person_id, step, time_ms)
+
+    def _schedule_history(self, person_id: str, steps: list[Step], now_ms: int) -> None:
+        """A session that ended now and is delivered now, in any order: backdated touches and all."""
+        last_ms = max(step.offset_ms for step in steps)
+        for step in steps:
+            # One millisecond at least: delivery is never before the event.
+            due_ms = now_ms + self._rng.randrange(2 * lags.SECOND_MS)
+            self._push_event(due_ms, person_id, step, now_ms - 1 - last_ms + step.offset_ms)
+
+    def _push_event(self, due_ms: int, person_id: str, step: Step, time_ms: int) -> None:
+        event = {"event_id": self._event_id(), "person_id": person_id, "time_ms": time_ms, **step.fields}
+        self._push(due_ms, GOOD, step.topic, event)
+
+    def _push(self, due_ms: int, kind: str, topic: str, event: dict[str, Any]) -> None:
+        self._created += 1
+        heapq.heappush(self._pending, (due_ms, self._created, kind, topic, event))
+
+    def _next_due(self, now_ms: int) -> Record:
+        _, _, kind, topic, event = heapq.heappop(self._pending)
+        key = event.get("person_id") or event["campaign_id"]
+        record = Record(topic, key.encode(), orjson.dumps(event), now_ms, kind, event)
+        if kind == GOOD:
+            self._after_good(record)
+        return record
+
+    def _after_good(self, record: Record) -> None:
+        """What a good record brings with it: spend, repeated orders, duplicates, a template for bad ones."""
+        event, now_ms, rng = record.event, record.send_at_ms, self._rng
+        if record.topic in _JOURNEY_TOPICS:
+            if now_ms - event["time_ms"] < HOUR_MS:
+                self._spend.seen(record.topic, event)
+                self._template = record
+            if record.topic == OrderPaid.topic and rng.random() < REPEATED_ORDER_SHARE:
+                repeated = {**event, "event_id": self._event_id()}
+                self._push(
+                    now_ms + lags.DUPLICATE_DELIVERY.draw_ms(rng), REPEATED_ORDER, record.topic, repeated
+                )
+        if "event_id" in event and rng.random() < self._settings.duplicate_share:
+            self._push(now_ms + lags.DUPLICATE_DELIVERY.draw_ms(rng), DUPLICATE, record.topic, event)
+
+    def _next_bad(self, template: Record, now_ms: int) -> Record:
+        kind = bad_records.KINDS[self._bad % len(bad_records.KINDS)]
+        self._bad += 1
+        return bad_records.make(self._rng, kind, template, self._event_id(), now_ms)
+
+    def _other_person(self, person_id: str) -> str:
+        while (other := self._world.person()) == person_id:
+            pass
+        return other
+
+    def _event_id(self) -> str:
+        self._events += 1
+        return f"e{self._run}-{self._events}"
