@@ -6,6 +6,7 @@ A setting comes from the environment (``XINGHE_`` and its name in capitals), els
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import ssl
@@ -83,7 +84,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redis_url: RedisUrl = "redis://127.0.0.1:6379/0"
     instance: Annotated[
         Name, Meta(description="This worker's static member id, kept over restarts; default the host name.")
-    ] = msgspec.field(default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", gethostname())[:100] or "worker")
+    ] = msgspec.field(
+        default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", gethostname())[:100] or "worker"
+    )
     application_id: Annotated[
         Name, Meta(description="Consumer group, and the first part of transactional ids.")
     ] = "xinghe"
@@ -112,7 +115,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payment_window_ms: Annotated[
         int, Meta(ge=1, le=30 * DAY_MS, description="Longest time from a touch to a payment that it earns.")
     ] = 30 * DAY_MS
-    metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = "127.0.0.1"
+    metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
+        "127.0.0.1"
+    )
     metrics_port: Annotated[
         int, Meta(ge=0, le=65_535, description="Port of the Prometheus metrics; 0 opens none.")
     ] = 0
@@ -195,7 +200,7 @@ FIELD_TYPES: Final[Mapping[str, Any]] = get_type_hints(Settings, include_extras=
 
 def description(name: str) -> str:
     """What the setting is for, in one sentence."""
-    return next(meta.description for meta in _metas(FIELD_TYPES[name]) if meta.description)
+    return next(str(meta.description) for meta in _metas(FIELD_TYPES[name]) if meta.description)
 
 
 def right(name: str) -> str:
@@ -209,7 +214,7 @@ def without_password(url: str) -> str:
     >>> without_password("redis://user:secret@cache:6379/0")
     'redis://user:***@cache:6379/0'
     """
-    return re.sub(r"(?<=://)([^:@/]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"(?<=://)([^:@/]*):\S*@", r"\1:***@", url)
 
 
 def _from_env(env: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
@@ -231,7 +236,10 @@ def _from_toml(path: str | os.PathLike[str]) -> dict[str, tuple[Any, str]]:
             values = tomllib.load(file)
     except OSError as error:
         raise SettingsError(
-            "XINGHE_CONFIG", repr(os.fspath(path)), error.strerror or "cannot be read", "a TOML file that can be read"
+            "XINGHE_CONFIG",
+            repr(os.fspath(path)),
+            error.strerror or "cannot be read",
+            "a TOML file that can be read",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError("XINGHE_CONFIG", repr(os.fspath(path)), str(error), "well-formed TOML") from error
@@ -267,7 +275,10 @@ def _check_together(settings: Settings, sources: Mapping[str, str]) -> None:
             )
         if not is_needed and value is not None:
             raise SettingsError(
-                "kafka_security_protocol", repr(protocol), f"{name} is set", "SASL_SSL or SASL_PLAINTEXT to log in"
+                "kafka_security_protocol",
+                repr(protocol),
+                f"{name} is set",
+                "SASL_SSL or SASL_PLAINTEXT to log in",
             )
     if settings.kafka_ssl_cafile is not None and not protocol.endswith("SSL"):
         raise SettingsError(
@@ -283,9 +294,7 @@ def _unknown(name: str, source: str, nearest: str) -> SettingsError:
 
 
 def _nearest(name: str) -> str:
-    import difflib
-
-    return difflib.get_close_matches(name.lower(), FIELD_TYPES, n=1, cutoff=0.0)[0]
+    return difflib.get_close_matches(name.lower(), list(FIELD_TYPES), n=1, cutoff=0.0)[0]
 
 
 def _shown(name: str, value: Any) -> str:

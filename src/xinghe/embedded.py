@@ -277,7 +277,9 @@ def check_java() -> None:
     """Raises ``EmbeddedError`` unless a Java of at least version 17 is on the path."""
     remedy = "run: apt-get install default-jre-headless"
     if shutil.which("java") is None:
-        raise EmbeddedError(f"Java is not installed, and Kafka needs version {JAVA_VERSION_MIN} or later; {remedy}")
+        raise EmbeddedError(
+            f"Java is not installed, and Kafka needs version {JAVA_VERSION_MIN} or later; {remedy}"
+        )
     said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(\d+)', said)
     if version is None or int(version[1]) < JAVA_VERSION_MIN:
@@ -295,11 +297,15 @@ def fetch_kafka(lib_dir: Path) -> None:
     if any(lib_dir.glob("kafka_2.13-*.jar")):
         return
     if lib_dir.is_dir() and any(lib_dir.iterdir()):
-        raise EmbeddedError(f"{lib_dir} holds other things than Kafka's jars; name another folder with --lib-dir")
+        raise EmbeddedError(
+            f"{lib_dir} holds other things than Kafka's jars; name another folder with --lib-dir"
+        )
     if not POM.exists():
         raise EmbeddedError(f"{lib_dir} holds no Kafka jars; name a folder that does with --lib-dir")
     if shutil.which("mvn") is None:
-        raise EmbeddedError("Maven is not installed, and Kafka is fetched with it; run: apt-get install maven")
+        raise EmbeddedError(
+            "Maven is not installed, and Kafka is fetched with it; run: apt-get install maven"
+        )
     # A fetch that was cut short must not look like a whole one.
     partial = lib_dir.with_name(lib_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -39,7 +39,7 @@ def start_child(
         if os.getppid() != parent_id:
             os._exit(1)
 
-    return subprocess.Popen(  # noqa: PLW1509  # the function calls prctl and getppid only
+    return subprocess.Popen(
         arguments,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
@@ -47,7 +47,7 @@ def start_child(
         env=env,
         cwd=cwd,
         process_group=0,
-        preexec_fn=die_with_parent,
+        preexec_fn=die_with_parent,  # noqa: PLW1509  # it calls prctl and getppid only
     )
 
 

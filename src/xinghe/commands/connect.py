@@ -67,14 +67,18 @@ async def wait_for_redis(url: str, timeout_s: float = 30.0) -> None:
     )
 
 
-async def _wait(what: str, problem: Callable[[], Awaitable[str | None]], timeout_s: float, remedy: str) -> None:
+async def _wait(
+    what: str, problem: Callable[[], Awaitable[str | None]], timeout_s: float, remedy: str
+) -> None:
     deadline_s = time.monotonic() + timeout_s
     pause_s = PAUSE_S_FIRST
     while (reason := await problem()) is not None:
         reason = reason.rstrip(".")
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
-            raise UnavailableError(f"{what} is not reachable: {reason}. Gave up after {timeout_s:g} s; {remedy}.")
+            raise UnavailableError(
+                f"{what} is not reachable: {reason}. Gave up after {timeout_s:g} s; {remedy}."
+            )
         pause_s = min(pause_s, left_s)
         click.echo(f"{what} is not reachable: {reason}; trying again in {pause_s:.2g} s", err=True)
         await asyncio.sleep(pause_s)
@@ -99,16 +103,16 @@ async def _kafka_problem(bootstrap: str, options: dict[str, Any]) -> str | None:
 
 async def _redis_problem(url: str) -> str | None:
     """Why Redis does not answer, or ``None`` if it does."""
-    from redis.asyncio import Redis
     from redis.exceptions import RedisError
 
+    from xinghe.serving.client import open_redis
+
     try:
-        client = Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5, retry=None)
+        client = open_redis(url)
     except ValueError as error:
         raise ConfigurationError(f"--redis-url {without_password(url)} cannot be used: {error}") from error
     try:
-        # The asynchronous client's ping is typed for both kinds of client.
-        await client.ping()  # type: ignore[misc]
+        await client.ping()
     except (RedisError, OSError) as error:
         return str(error) or type(error).__name__
     finally:

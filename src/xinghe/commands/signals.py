@@ -14,11 +14,16 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that the stop signals set, instead of ending the process at once, while the block runs."""
+    """An event that a stop signal sets, instead of ending the process at once, while the block runs.
+
+    A second stop signal ends the process as usual, by ``SystemExit``, so that nobody is kept waiting.
+    """
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del frame
+        if stop.is_set():
+            raise SystemExit(128 + number)
         stop.set()
 
     before = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 import click
 import msgspec
@@ -54,8 +53,7 @@ def _run(**flags: str | None) -> None:
         raise ConfigurationError(str(_named(error, flags))) from error
     from streams.app import run_worker
 
-    exit_code: Any = run_worker(settings)
-    sys.exit(exit_code)
+    sys.exit(run_worker(settings))
 
 
 def _named(error: SettingsError, flags: Mapping[str, str | None]) -> SettingsError:

@@ -1,0 +1,196 @@
+"""``xinghe demo``: services, worker, traffic, live table and the audit at the end, on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from subprocess import Popen
+from typing import Final
+
+import click
+
+from streams.settings import ENV_PREFIX, Settings
+from streams.topic_admin import TopicAdminError, create_topics
+from streams.topics import topic_specs
+from xinghe.commands.lag import wait_until_processed
+from xinghe.commands.options import ConfigurationError
+from xinghe.commands.signals import stop_on_signals
+from xinghe.embedded import LIB_DIR_DEFAULT, EmbeddedError, EmbeddedServices
+from xinghe.processes import start_child, stop_child
+from xinghe.serving import FunnelReader, open_redis
+
+DATA_DIR_DEFAULT: Final = Path(".xinghe/demo")
+STOP_TIMEOUT_S: Final = 10.0
+PROCESSED_TIMEOUT_S: Final = 120.0
+LINE_PERIOD_S: Final = 3.0
+LINE_METRICS: Final = ("views", "ad_clicks", "cart_adds", "orders_micros", "gmv_fen")
+
+
+class Demo:
+    """The processes of one demonstration, and their logs in the services' data folder."""
+
+    def __init__(self, services: EmbeddedServices) -> None:
+        self._services = services
+        # The demonstration is whole in itself: settings for another Kafka or Redis do not reach it.
+        self._env = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+        self._kafka = ("--kafka-bootstrap-servers", services.kafka_bootstrap_servers)
+        self._redis = ("--redis-url", services.redis_url)
+
+    def run(self, stop: threading.Event, duration_s: float | None, rate: float, seed: int) -> int:
+        """Make traffic until ``stop`` or for ``duration_s`` seconds, then audit; the audit's exit code."""
+        asyncio.run(create_topics(self._services.kafka_bootstrap_servers, topic_specs()))
+        with (
+            self._child("worker", *self._kafka, *self._redis, "--instance", "demo") as worker,
+            self._child("simulate", *self._kafka, "--rate", f"{rate:g}", "--seed", str(seed)) as simulator,
+        ):
+            children = {"worker": worker, "simulate": simulator}
+            self._show(stop, duration_s, children)
+            click.echo("stopping the traffic", err=True)
+            self._stopped("simulate", simulator)
+            click.echo("waiting until all is processed", err=True)
+            asyncio.run(
+                wait_until_processed(
+                    self._services.kafka_bootstrap_servers, Settings().application_id, PROCESSED_TIMEOUT_S
+                )
+            )
+            exit_code = self._audit()
+            self._stopped("worker", worker)
+        return exit_code
+
+    def _show(
+        self, stop: threading.Event, duration_s: float | None, children: dict[str, Popen[bytes]]
+    ) -> None:
+        """The live table, or plain lines where there is no terminal, until it is time to stop."""
+        now_s = time.monotonic()
+        deadline_s = None if duration_s is None else now_s + duration_s
+        is_terminal = sys.stdout.isatty()
+        with self._child("watch", *self._redis, to_terminal=True) if is_terminal else nullcontext():
+            line_due_s = now_s + LINE_PERIOD_S
+            while not stop.wait(0.2) and (deadline_s is None or now_s < deadline_s):
+                _check(children, self._log)
+                now_s = time.monotonic()
+                if not is_terminal and now_s >= line_due_s:
+                    line_due_s = now_s + LINE_PERIOD_S
+                    click.echo(asyncio.run(funnel_line(self._services.redis_url)))
+
+    def _audit(self) -> int:
+        audit = start_child(
+            [sys.executable, "-m", "xinghe", "audit", *self._kafka, *self._redis], env=self._env
+        )
+        try:
+            return audit.wait()
+        finally:
+            stop_child(audit, STOP_TIMEOUT_S)
+
+    @contextmanager
+    def _child(self, name: str, *arguments: str, to_terminal: bool = False) -> Iterator[Popen[bytes]]:
+        with self._log(name).open("wb") as log:
+            child = start_child(
+                [sys.executable, "-m", "xinghe", name, *arguments],
+                stdout=None if to_terminal else log,
+                stderr=None if to_terminal else log,
+                env=self._env,
+            )
+        try:
+            yield child
+        finally:
+            stop_child(child, STOP_TIMEOUT_S)
+
+    def _stopped(self, name: str, child: Popen[bytes]) -> None:
+        if (exit_code := stop_child(child, STOP_TIMEOUT_S)) != 0:
+            raise click.ClickException(f"{name} ended with code {exit_code}; see {self._log(name)}")
+
+    def _log(self, name: str) -> Path:
+        return self._services.data_dir / f"{name}.log"
+
+
+def _check(children: dict[str, Popen[bytes]], log: Callable[[str], Path]) -> None:
+    """Raises ``ClickException`` if a process that must run has ended."""
+    for name, child in children.items():
+        if child.poll() is not None:
+            raise click.ClickException(f"{name} ended with code {child.returncode}; see {log(name)}")
+
+
+async def funnel_line(redis_url: str) -> str:
+    """The funnels to date of all campaigns, added up, in one line; an unknown figure adds nothing."""
+    redis = open_redis(redis_url)
+    try:
+        reader = FunnelReader(redis)
+        changes = await reader.campaigns()
+        totals = await reader.totals([change.campaign_id for change in changes])
+    finally:
+        await redis.aclose()
+    views, ad_clicks, cart_adds, orders_micros, gmv_fen = (
+        sum(total.get(name) or 0 for total in totals if total is not None) for name in LINE_METRICS
+    )
+    return (
+        f"{len(changes)} campaigns: {views} views, {ad_clicks} ad clicks, {cart_adds} cart adds, "
+        f"{orders_micros / 1_000_000:.0f} orders, GMV {gmv_fen / 100:.2f} yuan"
+    )
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1),
+    envvar="XINGHE_DEMO_SECONDS",
+    show_envvar=True,
+    help="How long to make traffic; without it until Ctrl-C.",
+)
+@click.option("--rate", type=click.FloatRange(1), default=500.0, show_default=True, help="Events per second.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the traffic.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DATA_DIR_DEFAULT,
+    show_default=True,
+    help="Folder of the data and the logs; emptied at the start.",
+)
+@click.option(
+    "--lib-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="XINGHE_KAFKA_LIB",
+    show_envvar=True,
+    default=LIB_DIR_DEFAULT,
+    show_default=True,
+    help="Folder of Kafka's jars; fetched with Maven if they are not there.",
+)
+def command(seconds: float | None, rate: float, seed: int, data_dir: Path, lib_dir: Path) -> None:
+    """All of it on this machine: services, worker, traffic, live table, audit.
+
+    Starts a real Kafka and Redis on free ports of the loopback, a worker and the simulator, and shows the
+    live funnels. Ctrl-C stops the traffic; then the audit recomputes every figure from the source topics,
+    and its verdict and exit code are the demo's: 0 when nothing differs. A second Ctrl-C ends at once. No
+    process is left.
+
+    \b
+    Examples:
+      xinghe demo
+      XINGHE_DEMO_SECONDS=20 xinghe demo
+    """
+    services = EmbeddedServices(data_dir, lib_dir=lib_dir, reset=True)
+    try:
+        with stop_on_signals() as stop:
+            click.echo("starting Kafka and Redis", err=True)
+            with services:
+                click.echo(
+                    f"kafka={services.kafka_bootstrap_servers} redis={services.redis_url} logs in {data_dir}",
+                    err=True,
+                )
+                exit_code = Demo(services).run(stop, seconds, rate, seed)
+    except EmbeddedError as error:
+        raise ConfigurationError(str(error)) from error
+    except TopicAdminError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        "demo: every figure is right"
+        if exit_code == 0
+        else f"demo: the audit ended with code {exit_code}; what differs stands above"
+    )
+    sys.exit(exit_code)
