@@ -1,0 +1,27 @@
+"""The Redis contract: key names, the guarded writer, the reader (DESIGN.md, section 7).
+
+Redis holds nothing of its own: every figure is absolute, comes from the tables of the stream, and is
+written again from them when Redis was emptied or holds something else.
+"""
+
+from xinghe.serving.client import open_redis
+from xinghe.serving.commit import CommitWrite, NoteWrite, WindowWrite
+from xinghe.serving.errors import ServingDataError, ServingError, ServingUnavailableError
+from xinghe.serving.reader import CampaignChange, Funnel, FunnelReader, NoteFunnel
+from xinghe.serving.writer import FunnelWriter, Outcome
+
+__all__ = [
+    "CampaignChange",
+    "CommitWrite",
+    "Funnel",
+    "FunnelReader",
+    "FunnelWriter",
+    "NoteFunnel",
+    "NoteWrite",
+    "Outcome",
+    "ServingDataError",
+    "ServingError",
+    "ServingUnavailableError",
+    "WindowWrite",
+    "open_redis",
+]

@@ -1,0 +1,107 @@
+-- Writes a part of a commit, or a step of a rebuild, of one campaigns partition: all of it or, where
+-- the guard says no, nothing. A script runs alone in Redis, so a reader never sees half of it.
+--
+-- KEYS[1]  xinghe:sink:{stage}:{partition}: incarnation, sequence, state (ready | rebuilding)
+-- ARGV[1]  step: part | last of a commit, begin | fill | finish of a rebuild
+-- ARGV[2]  incarnation of the writer
+-- ARGV[3]  sequence of the commit
+-- ARGV[4]  sequence that the writer knows Redis to hold (commits only)
+-- ARGV[5]  msgpack: [windows, notes, scores, changed], see commit.py
+--
+-- Answers applied, held (this very sequence is there already), stale (a newer one is), or rebuild.
+
+local step, incarnation = ARGV[1], ARGV[2]
+local sequence, known = tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local function verdict()
+    local sink = redis.call('HMGET', KEYS[1], 'incarnation', 'sequence', 'state')
+    local same, stored, state = sink[1] == incarnation, tonumber(sink[2] or -1), sink[3]
+    if same and stored > sequence then return 'stale' end
+    if step == 'begin' then return 'applied' end
+    if not same then return 'rebuild' end
+    if step == 'fill' or step == 'finish' then
+        if stored == sequence and state == 'rebuilding' then return 'applied' end
+        return stored == sequence and 'held' or 'rebuild'
+    end
+    -- A sequence below the known one: Redis came back from an old snapshot or an old replica.
+    if state ~= 'ready' or stored < known then return 'rebuild' end
+    if stored == sequence then return 'held' end
+    return 'applied'
+end
+
+local function call_in_slices(command, key, values)
+    -- unpack() fails beyond some thousand values; an even slice keeps pairs together.
+    for first = 1, #values, 1000 do
+        redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
+    end
+end
+
+-- The hash then has these fields and no others. Numbers are exact up to 2^53 (Redis prints 17 digits);
+-- commit.py sends larger ones as text.
+local function put(key, fields)
+    local pairs_flat, size = {}, 0
+    for name, value in pairs(fields) do
+        pairs_flat[size + 1], pairs_flat[size + 2] = name, value
+        size = size + 2
+    end
+    call_in_slices('HSET', key, pairs_flat)
+    if redis.call('HLEN', key) > size / 2 then
+        redis.call('DEL', key)
+        call_in_slices('HSET', key, pairs_flat)
+    end
+end
+
+local function put_window(campaign_id, size, start_ms, fields, ttl_ms)
+    local campaign = 'xinghe:campaign:' .. campaign_id .. ':'
+    if size == 'total' then
+        if fields then
+            put(campaign .. 'total', fields)
+        else
+            redis.call('DEL', campaign .. 'total')
+            redis.call('ZREM', 'xinghe:campaigns', campaign_id)
+        end
+        return
+    end
+    -- Plain concatenation would print 14 digits.
+    local start = string.format('%.0f', start_ms)
+    local key, index = campaign .. size .. ':' .. start, campaign .. 'windows:' .. size
+    if fields then
+        redis.call('ZADD', index, start, start)
+        put(key, fields)
+        if ttl_ms then redis.call('PEXPIRE', key, ttl_ms) end
+    else
+        redis.call('DEL', key)
+        redis.call('ZREM', index, start)
+    end
+end
+
+local function put_note(campaign_id, note_id, fields)
+    local campaign = 'xinghe:campaign:' .. campaign_id .. ':'
+    if fields then
+        redis.call('ZADD', campaign .. 'notes', fields['gmv_fen'], note_id)
+        put(campaign .. 'note:' .. note_id, fields)
+    else
+        redis.call('DEL', campaign .. 'note:' .. note_id)
+        redis.call('ZREM', campaign .. 'notes', note_id)
+    end
+end
+
+local answer = verdict()
+if answer ~= 'applied' then return answer end
+if step == 'begin' then
+    redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'sequence', ARGV[3], 'state', 'rebuilding')
+end
+
+local windows, notes, scores, changed = unpack(cmsgpack.unpack(ARGV[5]))
+-- The index of campaigns comes first: should Redis refuse a later command (it is full), whatever was
+-- written can still be found, and written again or removed.
+call_in_slices('ZADD', 'xinghe:campaigns', scores)
+for _, window in ipairs(windows) do put_window(window[1], window[2], window[3], window[4], window[5]) end
+for _, note in ipairs(notes) do put_note(note[1], note[2], note[3]) end
+
+-- The sequence moves last, with the last part: what was cut off before it is written again.
+if step == 'last' or step == 'finish' then
+    redis.call('HSET', KEYS[1], 'sequence', ARGV[3], 'state', 'ready')
+end
+if changed ~= '' then redis.call('PUBLISH', 'xinghe:updates', changed) end
+return 'applied'

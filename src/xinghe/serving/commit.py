@@ -1,0 +1,115 @@
+"""What a commit writes to Redis, packed for ``commit.lua``.
+
+The writer is called for each commit of the stream, so the figures are handed to msgspec as they are
+and encoded in C; only what a Lua number cannot hold is turned into text before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from xinghe.domain.windows import Size
+
+WRITES_MAX: Final = 500
+"""Windows and notes in one script call, so that Redis serves others again after some milliseconds."""
+EXACT_MAX: Final = 2**53
+"""The largest whole number up to which Lua's numbers, which are doubles, have no gaps."""
+
+
+class WindowWrite(NamedTuple):
+    """The figures of one window, absolute.
+
+    ``fields`` are the metrics with ``version`` and ``final`` (0 or 1), for the size ``total`` with
+    ``version``, ``updated_ms`` and ``watermark_ms``; ``None`` deletes the window, and for ``total``
+    takes the campaign off the list of campaigns. ``ttl_ms``, above 0, is after how long Redis drops
+    the window by itself.
+    """
+
+    campaign_id: str
+    size: Size
+    start_ms: int
+    fields: Mapping[str, int] | None
+    ttl_ms: int | None = None
+
+
+class NoteWrite(NamedTuple):
+    """The figures of one note in a campaign to date, absolute; ``None`` deletes the note.
+
+    ``fields`` has ``gmv_fen``, which ranks the note.
+    """
+
+    campaign_id: str
+    note_id: str
+    fields: Mapping[str, int] | None
+
+
+class CommitWrite(NamedTuple):
+    """What one commit changed.
+
+    ``changed`` are the campaigns that readers are told of; their place in the list of campaigns is the
+    ``updated_ms`` of their total where ``windows`` has it, else the one given here.
+    """
+
+    windows: list[WindowWrite]
+    notes: list[NoteWrite]
+    changed: Iterable[str]
+    updated_ms: int
+
+
+class Part(NamedTuple):
+    """One script call's worth of a commit; ``is_last`` marks the one that completes it."""
+
+    payload: bytes
+    is_last: bool
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+NOTHING: Final = _encode(([], [], [], ""))
+"""The payload of a step that writes no figures."""
+
+
+def parts(commit: CommitWrite) -> Iterator[Part]:
+    """The commit in parts of at most ``WRITES_MAX`` windows and notes, in order; at least one.
+
+    The first names the campaigns, the last tells readers of them.
+    """
+    windows, notes = commit.windows, commit.notes
+    changed = list(commit.changed)
+    scores = _scores(commit, changed)
+    size = len(windows) + len(notes)
+    for first in range(0, size or 1, WRITES_MAX):
+        end = first + WRITES_MAX
+        is_last = end >= size
+        payload = _encode(
+            (
+                [_exact(write) for write in windows[first:end]],
+                [_exact(write) for write in notes[max(0, first - len(windows)) : max(0, end - len(windows))]],
+                scores if first == 0 else (),
+                orjson.dumps(changed).decode() if is_last and changed else "",
+            )
+        )
+        yield Part(payload, is_last)
+
+
+def _scores(commit: CommitWrite, changed: list[str]) -> list[int | str]:
+    """``[time of last change, campaign id, ...]``, as ZADD takes them."""
+    scores = dict.fromkeys(changed, commit.updated_ms)
+    for campaign_id, size, _, fields, _ in commit.windows:
+        if size == "total" and fields is not None:
+            scores[campaign_id] = fields.get("updated_ms", commit.updated_ms)
+    return list(chain.from_iterable((updated_ms, campaign_id) for campaign_id, updated_ms in scores.items()))
+
+
+def _exact(write: WindowWrite | NoteWrite) -> tuple[Any, ...]:
+    """The write, with its figures as text where a double would round one of them."""
+    fields = write.fields
+    if fields is None or max(fields.values()) <= EXACT_MAX:
+        return write
+    as_text: Any = {name: str(value) for name, value in fields.items()}
+    return write._replace(fields=as_text)

@@ -1,0 +1,54 @@
+"""Names of the Redis keys. ``commit.lua`` builds the same names; a test compares the two."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from xinghe.domain.windows import Size
+
+CAMPAIGNS: Final = "xinghe:campaigns"
+"""Sorted set: campaign ids by the time of their last change."""
+UPDATES: Final = "xinghe:updates"
+"""Channel: JSON lists of the campaign ids that a commit changed."""
+
+
+INDEXED_SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d")
+"""The window sizes that have a list of their starts; ``total`` has one window only."""
+
+
+def total(campaign_id: str) -> str:
+    """Hash: the campaign's figures to date.
+
+    >>> total("c1")
+    'xinghe:campaign:c1:total'
+    """
+    return f"xinghe:campaign:{campaign_id}:total"
+
+
+def window(campaign_id: str, size: str, start_ms: int) -> str:
+    """Hash: the figures of one window; for the size ``total`` those to date.
+
+    >>> window("c1", "1m", 60_000)
+    'xinghe:campaign:c1:1m:60000'
+    """
+    return total(campaign_id) if size == "total" else f"xinghe:campaign:{campaign_id}:{size}:{start_ms}"
+
+
+def windows(campaign_id: str, size: str) -> str:
+    """Sorted set: the starts of the campaign's windows of ``1m``, ``1h`` or ``1d``."""
+    return f"xinghe:campaign:{campaign_id}:windows:{size}"
+
+
+def notes(campaign_id: str) -> str:
+    """Sorted set: the campaign's note ids by GMV in fen."""
+    return f"xinghe:campaign:{campaign_id}:notes"
+
+
+def note(campaign_id: str, note_id: str) -> str:
+    """Hash: the figures to date of one note in the campaign."""
+    return f"xinghe:campaign:{campaign_id}:note:{note_id}"
+
+
+def sink(stage: str, partition: int) -> str:
+    """Hash: which commit the figures of the partition's campaigns stand at."""
+    return f"xinghe:sink:{stage}:{partition}"

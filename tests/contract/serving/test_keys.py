@@ -1,0 +1,105 @@
+"""The keys and their types, as DESIGN.md (section 7) promises them to dashboards."""
+
+from __future__ import annotations
+
+import orjson
+from redis.asyncio import Redis
+
+from xinghe.serving import CommitWrite, FunnelWriter, NoteWrite, Outcome, WindowWrite, keys
+
+TOTAL = {
+    "views": 12,
+    "gmv_fen": 9007199254740991,
+    "version": 4,
+    "updated_ms": 1_700_000_000_123,
+    "watermark_ms": 9,
+}
+MINUTE = {"views": 2, "version": 3, "final": 0}
+START_MS = 1_699_999_980_000
+FAR_START_MS = 2**53 - 1
+NOTE = {"views": 2, "gmv_fen": 10**15}
+
+COMMIT = CommitWrite(
+    windows=[
+        WindowWrite("c1", "total", 0, TOTAL),
+        WindowWrite("c1", "1m", START_MS, MINUTE, 60_000),
+        WindowWrite("c1", "1d", FAR_START_MS, {"gmv_fen": 2**70, "version": 1, "final": 1}, 60_000),
+        WindowWrite("organic:店", "total", 0, {"views": 1, "version": 1, "updated_ms": 7, "watermark_ms": 8}),
+    ],
+    notes=[NoteWrite("c1", "n1", NOTE), NoteWrite("c1", "n:2", {"gmv_fen": 5})],
+    changed=["c1", "organic:店"],
+    updated_ms=1_700_000_000_123,
+)
+
+
+def text(fields: dict[str, int]) -> dict[bytes, bytes]:
+    return {name.encode(): str(value).encode() for name, value in fields.items()}
+
+
+async def test_one_commit_writes_all_keys_and_no_others(redis: Redis, writer: FunnelWriter) -> None:
+    await writer.rebuild(1, [])
+    async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
+        await subscription.subscribe(keys.UPDATES)
+        assert await writer.write(2, COMMIT) is Outcome.APPLIED
+        message = await anext(subscription.listen())
+    assert orjson.loads(message["data"]) == ["c1", "organic:店"]
+    assert await redis.hgetall(keys.total("c1")) == text(TOTAL)
+    assert await redis.hgetall(keys.window("c1", "1m", START_MS)) == text(MINUTE)
+    assert await redis.hget(keys.window("c1", "1d", FAR_START_MS), "gmv_fen") == str(2**70).encode()
+    assert await redis.zrange(keys.windows("c1", "1m"), 0, -1, withscores=True) == [
+        (str(START_MS).encode(), START_MS)
+    ]
+    assert await redis.zrange(keys.windows("c1", "1d"), 0, -1) == [str(FAR_START_MS).encode()]
+    assert await redis.zrange(keys.notes("c1"), 0, -1, withscores=True) == [(b"n:2", 5), (b"n1", 10**15)]
+    assert await redis.hgetall(keys.note("c1", "n1")) == text(NOTE)
+    assert await redis.zrange(keys.CAMPAIGNS, 0, -1, withscores=True) == [
+        ("organic:店".encode(), 7),
+        (b"c1", 1_700_000_000_123),
+    ]
+    assert await redis.hgetall(keys.sink("campaigns", 0)) == {
+        b"incarnation": b"i1",
+        b"sequence": b"2",
+        b"state": b"ready",
+    }
+    assert set(await redis.keys()) == {
+        name.encode()
+        for name in (
+            keys.CAMPAIGNS,
+            keys.total("c1"),
+            keys.total("organic:店"),
+            keys.window("c1", "1m", START_MS),
+            keys.window("c1", "1d", FAR_START_MS),
+            keys.windows("c1", "1m"),
+            keys.windows("c1", "1d"),
+            keys.notes("c1"),
+            keys.note("c1", "n1"),
+            keys.note("c1", "n:2"),
+            keys.sink("campaigns", 0),
+        )
+    }
+
+
+async def test_windows_expire_and_totals_do_not(redis: Redis, writer: FunnelWriter) -> None:
+    await writer.rebuild(1, [COMMIT])
+    assert 55_000 < await redis.pttl(keys.window("c1", "1m", START_MS)) <= 60_000
+    assert await redis.pttl(keys.total("c1")) == -1
+
+
+async def test_a_dropped_window_leaves_nothing(redis: Redis, writer: FunnelWriter) -> None:
+    await writer.rebuild(1, [COMMIT])
+    drop = CommitWrite([WindowWrite("c1", "1m", START_MS, None)], [], ["c1"], 9)
+    assert await writer.write(2, drop) is Outcome.APPLIED
+    assert await redis.exists(keys.window("c1", "1m", START_MS), keys.windows("c1", "1m")) == 0
+
+
+async def test_a_hash_has_the_last_fields_only(redis: Redis, writer: FunnelWriter) -> None:
+    await writer.rebuild(1, [COMMIT])
+    fewer = {"views": 13, "version": 5}
+    await writer.write(2, CommitWrite([WindowWrite("c1", "total", 0, fewer)], [], ["c1"], 9))
+    assert await redis.hgetall(keys.total("c1")) == text(fewer)
+
+
+async def test_a_window_may_have_thousands_of_fields(redis: Redis, writer: FunnelWriter) -> None:
+    fields = {f"gmv_fen:{i}": i for i in range(5_000)}
+    await writer.rebuild(1, [CommitWrite([WindowWrite("c1", "total", 0, fields)], [], ["c1"], 9)])
+    assert await redis.hgetall(keys.total("c1")) == text(fields)

@@ -1,0 +1,65 @@
+"""Packing a commit for the script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from xinghe.serving.commit import WRITES_MAX, CommitWrite, NoteWrite, WindowWrite, parts
+
+
+def unpacked(commit: CommitWrite) -> list[list[Any]]:
+    return [msgspec.msgpack.decode(part.payload) for part in parts(commit)]
+
+
+def window(start_ms: int, **fields: int) -> WindowWrite:
+    return WindowWrite("c1", "1m", start_ms, fields or {"views": 1}, 1000)
+
+
+def test_a_small_commit_is_one_part() -> None:
+    commit = CommitWrite([window(0), window(60_000)], [NoteWrite("c1", "n1", {"gmv_fen": 7})], ["c1"], 5)
+    assert [part.is_last for part in parts(commit)] == [True]
+    assert unpacked(commit) == [
+        [
+            [["c1", "1m", 0, {"views": 1}, 1000], ["c1", "1m", 60_000, {"views": 1}, 1000]],
+            [["c1", "n1", {"gmv_fen": 7}]],
+            [5, "c1"],
+            '["c1"]',
+        ]
+    ]
+
+
+def test_an_empty_commit_is_one_part_that_publishes_nothing() -> None:
+    assert unpacked(CommitWrite([], [], [], 0)) == [[[], [], [], ""]]
+
+
+def test_a_large_commit_keeps_order_and_bound() -> None:
+    windows = [window(start) for start in range(WRITES_MAX + 3)]
+    notes = [NoteWrite("c1", f"n{i}", {"gmv_fen": i}) for i in range(WRITES_MAX)]
+    commit = CommitWrite(windows, notes, iter(["c1"]), 5)
+    payloads = unpacked(commit)
+    assert [part.is_last for part in parts(commit._replace(changed=["c1"]))] == [False, False, True]
+    assert all(len(payload[0]) + len(payload[1]) <= WRITES_MAX for payload in payloads)
+    assert [start for payload in payloads for _, _, start, _, _ in payload[0]] == list(range(WRITES_MAX + 3))
+    assert [note_id for payload in payloads for _, note_id, _ in payload[1]] == [
+        note.note_id for note in notes
+    ]
+    assert [payload[2] for payload in payloads] == [[5, "c1"], [], []]
+    assert [payload[3] for payload in payloads] == ["", "", '["c1"]']
+
+
+def test_figures_beyond_the_exact_range_of_lua_go_as_text() -> None:
+    big, bigger = 2**53 + 1, 2**70
+    fields = unpacked(CommitWrite([window(0, gmv_fen=bigger, views=big)], [], [], 0))[0][0][0][3]
+    assert fields == {"gmv_fen": str(bigger), "views": str(big)}
+    assert unpacked(CommitWrite([window(0, gmv_fen=2**53)], [], [], 0))[0][0][0][3] == {"gmv_fen": 2**53}
+
+
+def test_a_total_says_itself_when_it_changed() -> None:
+    totals = [
+        WindowWrite("a", "total", 0, {"version": 1, "updated_ms": 3}),
+        WindowWrite("b", "total", 0, {"version": 1}),
+        WindowWrite("gone", "total", 0, None),
+    ]
+    assert unpacked(CommitWrite(totals, [], [], 9))[0][2] == [3, "a", 9, "b"]
