@@ -1,0 +1,28 @@
+"""Last touch with click over view: the default model.
+
+The whole credit goes to the last ad click in the window if there is one, else to the last touch of any kind; touches
+are ordered by ``(time_ms, event_id)``. The rule is the usual "last click, else last view" of ad platforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xinghe.domain.touch import AD_CLICK, Touch
+
+
+def last_touch(touches: Iterable[Touch]) -> Touch | None:
+    """The touch that gets the credit among those that reach a conversion, in any order; ``None`` for none.
+
+    >>> view = Touch(200, b"b", source=1, kind=0)
+    >>> click = Touch(100, b"a", source=2, kind=AD_CLICK)
+    >>> last_touch([view, click]).source  # the click, though the view is later
+    2
+    >>> last_touch([view, Touch(200, b"a", source=3, kind=1)]).source  # a tie in time: the larger id
+    1
+    """
+    return max(touches, key=_rank, default=None)
+
+
+def _rank(touch: Touch) -> tuple[bool, int, bytes]:
+    return touch.kind == AD_CLICK, touch.time_ms, touch.event_id

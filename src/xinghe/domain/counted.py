@@ -1,0 +1,59 @@
+"""What a person has been counted for: cells of (campaign, people metric, day), packed into small segments.
+
+Views are far too many to look through for "has this person seen this campaign today, or ever", so each first view of a
+campaign and day leaves a cell of 7 bytes. Conversions leave one only when they are dropped from the journey: what was
+counted stays counted.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from xinghe.domain.windows import DAY_MS, SHANGHAI_OFFSET_MS
+
+_CELL: Final = struct.Struct("<IBH")
+CELL_BYTES: Final = _CELL.size
+SEGMENT_BYTES: Final = 16 * CELL_BYTES
+_PREFIX_BYTES: Final = 5
+pack_cell = _CELL.pack
+
+
+def day_number(time_ms: int) -> int:
+    """Days since the epoch, by the calendar of Asia/Shanghai; 0 is never a day that is counted.
+
+    >>> day_number(1_700_000_000_000)
+    19676
+    """
+    return (time_ms + SHANGHAI_OFFSET_MS) // DAY_MS
+
+
+def day_start_ms(day: int) -> int:
+    """The first millisecond of a day."""
+    return day * DAY_MS - SHANGHAI_OFFSET_MS
+
+
+def has_cell(segments: list[bytes], cell: bytes) -> bool:
+    """Whether a cell (7 bytes), or the first 5 bytes of one, is in the segments."""
+    for segment in segments:
+        position = segment.find(cell)
+        while position >= 0:
+            if position % CELL_BYTES == 0:
+                return True
+            position = segment.find(cell, position + 1)
+    return False
+
+
+def any_day(cell: bytes) -> bytes:
+    """The part of a cell that cells of all days share."""
+    return cell[:_PREFIX_BYTES]
+
+
+def without_days_before(segments: list[bytes], day: int) -> list[bytes]:
+    """New segments in which all cells of days before ``day`` became one of day 0 per campaign and metric."""
+    cells: dict[bytes, None] = {}
+    for segment in segments:
+        for campaign, metric, cell_day in _CELL.iter_unpack(segment):
+            cells[pack_cell(campaign, metric, cell_day if cell_day >= day else 0)] = None
+    packed = b"".join(cells)
+    return [packed[at : at + SEGMENT_BYTES] for at in range(0, len(packed), SEGMENT_BYTES)]

@@ -1,0 +1,48 @@
+"""What changed: the difference that a commit of the journeys stage makes to campaigns, in signed integers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from msgspec import Struct
+
+
+class Delta(Struct, array_like=True, gc=False):
+    """The change of one campaign by one commit of one partition of the journeys stage.
+
+    Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`. ``minutes`` holds
+    ``[minute start in minutes since the epoch, metric, change, metric, change, ...]``, ``people`` holds ``(day number or
+    0 for total, metric, change)``, ``notes`` holds ``[note_id, metric, change, ...]``.
+    ``oldest_ms`` is the broker's time of the oldest source record in the commit.
+    """
+
+    partition: int
+    watermark_ms: int
+    oldest_ms: int
+    shop_id: str
+    minutes: list[list[int]]
+    people: list[tuple[int, int, int]]
+    notes: list[list[str | int]]
+
+
+class Watermark(Struct, array_like=True, gc=False):
+    """The watermark of one partition of the journeys stage, told to every partition of the campaigns stage."""
+
+    partition: int
+    watermark_ms: int
+
+
+class Changes:
+    """Changes of one task since its last commit.
+
+    ``counts`` by (source number, minute, counted metric), ``people`` by (campaign number, day or 0, people metric).
+    """
+
+    __slots__ = ("counts", "people")
+
+    def __init__(self) -> None:
+        self.counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+        self.people: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+
+    def __bool__(self) -> bool:
+        return bool(self.counts or self.people)

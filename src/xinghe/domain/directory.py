@@ -1,0 +1,89 @@
+"""Numbers for the names that rows refer to, so that a touch costs bytes and not strings.
+
+One directory per partition of the journeys stage; numbers are given in the order of first use and kept for good in a
+table of the stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+
+class Source(Struct, frozen=True, array_like=True):
+    """What a touch belongs to, or a conversion's target (then ``campaign_id`` and ``note_id`` are ``None``)."""
+
+    shop_id: str
+    campaign_id: str | None
+    note_id: str | None
+    item_id: str | None
+
+
+Names = tuple[str, str | None, str | None, str | None]
+"""``shop_id``, ``campaign_id``, ``note_id``, ``item_id``."""
+
+
+class Directory:
+    """Numbers of sources, and of the shops and campaigns in them."""
+
+    def __init__(self) -> None:
+        self.sources: list[Source] = []
+        self.shop_of: list[int] = []
+        """Source number to shop number."""
+        self.campaign_of: list[int] = []
+        """Source number to campaign number."""
+        self.campaigns: list[str] = []
+        self.shop_of_campaign: list[str] = []
+        self._number: dict[Names, int] = {}
+        self._shops: dict[str, int] = {}
+        self._campaigns: dict[str, int] = {}
+        self.get = self._number.get
+
+    def restore(self, entries: Iterable[tuple[int, Source]]) -> None:
+        """Fill an empty directory from what was kept; raises `ValueError` where a number is missing."""
+        for expected, (number, source) in enumerate(sorted(entries, key=lambda entry: entry[0])):
+            if number != expected:
+                message = f"source number {expected} is missing from the directory"
+                raise ValueError(message)
+            self._append(source)
+
+    def add(self, names: Names) -> int:
+        """The number of a source that `get` does not know yet."""
+        self._append(Source(*names))
+        return len(self.sources) - 1
+
+    def number(self, names: Names) -> int:
+        """The number of a source, new or known."""
+        number = self._number.get(names)
+        return self.add(names) if number is None else number
+
+    def _append(self, source: Source) -> None:
+        number = len(self.sources)
+        self._number[source.shop_id, source.campaign_id, source.note_id, source.item_id] = number
+        self.sources.append(source)
+        self.shop_of.append(self._shops.setdefault(source.shop_id, len(self._shops)))
+        self.campaign_of.append(self._campaign(campaign_of(source), source.shop_id))
+
+    def _campaign(self, campaign_id: str, shop_id: str) -> int:
+        number = self._campaigns.get(campaign_id)
+        if number is None:
+            number = self._campaigns[campaign_id] = len(self.campaigns)
+            self.campaigns.append(campaign_id)
+            self.shop_of_campaign.append(shop_id)
+        elif shop_id < self.shop_of_campaign[number]:
+            self.shop_of_campaign[number] = shop_id
+        return number
+
+
+def campaign_of(source: Source) -> str:
+    """The campaign that a source counts under: its own, its shop's organic one, or none reached.
+
+    >>> campaign_of(Source("s1", None, "n1", None))
+    'organic:s1'
+    >>> campaign_of(Source("s1", None, None, "i1"))
+    'unattributed:s1'
+    """
+    if source.campaign_id is not None:
+        return source.campaign_id
+    return f"organic:{source.shop_id}" if source.note_id is not None else f"unattributed:{source.shop_id}"

@@ -1,0 +1,69 @@
+"""Touches as packed rows: what a journey keeps of what a person did with notes.
+
+A row is 22 bytes and the event id: hash of the id, time, number of the source (`domain/directory.py`), kind, length
+of the id. Rows are appended to small segments that are closed when full, so that an event rewrites little.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+KINDS: Final = ("view", "like", "comment", "collect", "share", "follow", "ad_click", "coupon_claim")
+KIND_NUMBER: Final = {name: number for number, name in enumerate(KINDS)}
+VIEW: Final = KIND_NUMBER["view"]
+AD_CLICK: Final = KIND_NUMBER["ad_click"]
+
+KIND_METRIC: Final = ("views", "likes", "comments", "collects", "shares", "follows", "ad_clicks", None)
+"""The metric that a touch of each kind adds 1 to; a coupon claim to none."""
+
+_ROW: Final = struct.Struct("<QqIBB")
+pack_row_head = _ROW.pack
+ROW_HEAD_BYTES: Final = _ROW.size
+
+
+class Touch(NamedTuple):
+    """One touch; ``event_id`` as UTF-8, ``source`` as its number in the directory, ``kind`` as in `KINDS`."""
+
+    time_ms: int
+    event_id: bytes
+    source: int
+    kind: int
+
+
+def touches_in(segment: bytes) -> Iterator[Touch]:
+    """The touches of a segment in the order they came."""
+    unpack_from = _ROW.unpack_from
+    position, end = 0, len(segment)
+    while position < end:
+        _hash, time_ms, source, kind, id_bytes = unpack_from(segment, position)
+        position += ROW_HEAD_BYTES
+        yield Touch(time_ms, segment[position : position + id_bytes], source, kind)
+        position += id_bytes
+
+
+def touch_count(segment: bytes) -> int:
+    """How many touches a segment holds."""
+    count = 0
+    position, end = ROW_HEAD_BYTES - 1, len(segment)
+    while position < end:
+        position += ROW_HEAD_BYTES + segment[position]
+        count += 1
+    return count
+
+
+def without_views(segment: bytes) -> tuple[bytes, int]:
+    """The segment without its views, and how many views that were."""
+    kept = []
+    views = 0
+    position, end = 0, len(segment)
+    while position < end:
+        kind, id_bytes = segment[position + ROW_HEAD_BYTES - 2], segment[position + ROW_HEAD_BYTES - 1]
+        next_position = position + ROW_HEAD_BYTES + id_bytes
+        if kind == VIEW:
+            views += 1
+        else:
+            kept.append(segment[position:next_position])
+        position = next_position
+    return b"".join(kept), views

@@ -1,0 +1,65 @@
+"""What both stages do with a source record before it counts: judge it, or send it to the dead letters (R1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from streams import metric_defs
+from xinghe.domain.events import DEAD_LETTER
+
+if TYPE_CHECKING:
+    from streams.engine.batch import Batch, Record
+    from streams.engine.task import Task
+
+VALUE_BYTES_MAX: Final = 65_536
+"""Source events are hundreds of bytes; what is a hundred times that is not an event."""
+
+
+def rejection(record: Record, error: Exception) -> tuple[str, str]:
+    """Reason and detail for a record whose decoding raised ``error``."""
+    if record.value is None:
+        return "invalid", "value: null, expected a JSON object"
+    if isinstance(error, msgspec.ValidationError):
+        return "invalid", str(error)
+    return "malformed", str(error)
+
+
+def too_large(value: bytes) -> tuple[str, str]:
+    """Reason and detail for a value over the bound."""
+    return "too_large", f"value: {len(value)} bytes, expected at most {VALUE_BYTES_MAX}"
+
+
+def key_mismatch(field: str, expected: str) -> tuple[str, str]:
+    """Reason and detail for a record whose key is not the field it is partitioned by."""
+    return "key_mismatch", f"key: expected {field} {expected!r}"
+
+
+def separator_in(**ids: str | None) -> tuple[str, str] | None:
+    """Reason and detail if an id holds a separator of our keys and names."""
+    for field, value in ids.items():
+        if value is not None and (":" in value or "|" in value):
+            return "invalid", f"$.{field}: {value!r} contains ':' or '|'"
+    return None
+
+
+class DeadLetters:
+    """Sends records to the dead letters of a task, in the task's transaction."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def send(self, batch: Batch, record: Record, reason: str, detail: str) -> None:
+        """Send one record as it came, with where it came from and why."""
+        headers = (
+            ("reason", reason.encode()),
+            ("detail", detail.encode("utf-8", "replace")),
+            ("source_topic", batch.topic.encode()),
+            ("source_partition", b"%d" % batch.partition),
+            ("source_offset", b"%d" % record.offset),
+        )
+        # A record without key and value cannot be written; an empty key stands for both.
+        key = b"" if record.key is None and record.value is None else record.key
+        self._task.send(DEAD_LETTER, batch.partition, key, record.value, headers)
+        metric_defs.DEAD_LETTERS.labels(reason).inc()

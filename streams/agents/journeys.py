@@ -1,0 +1,357 @@
+"""Stage 1: a person's journey. Judges, deduplicates, attributes, and adds up what changed per campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import orjson
+from xxhash import xxh3_64_intdigest as hash64
+
+from streams import metric_defs
+from streams.agents.intake import (
+    VALUE_BYTES_MAX,
+    DeadLetters,
+    key_mismatch,
+    rejection,
+    separator_in,
+    too_large,
+)
+from streams.partitions import partition_of
+from xinghe.domain import events
+from xinghe.domain.delta import Changes, Delta, Watermark
+from xinghe.domain.directory import Directory, Names, Source
+from xinghe.domain.journey import CART_ADD, FAVORITE, STORE_VISIT, Journey, Order
+from xinghe.domain.journey_rules import ORDER_MICROS, JourneyRules, Windows
+from xinghe.domain.touch import KIND_NUMBER, KINDS
+from xinghe.domain.windows import (
+    ALLOWED_LATENESS_MS,
+    FUTURE_MS,
+    JOURNEY_RETENTION_MS,
+    MINUTE_MS,
+    watermark_ms,
+)
+
+if TYPE_CHECKING:
+    from streams.engine.batch import Batch, Record
+    from streams.engine.table import MemoryStore
+    from streams.engine.task import Task
+
+JOURNEYS: Final = "journeys"
+DIRECTORY: Final = "directory"
+CLOCK: Final = "journeys_clock"
+_CLOCK_KEY: Final = b"clock"
+SWEEP_JOURNEYS: Final = 2_000
+"""Journeys looked at per tick for what can be dropped; a million take eight minutes."""
+
+_TOUCH_KINDS: Final[dict[type, int]] = {
+    events.NoteViewed: KIND_NUMBER["view"],
+    events.NoteLiked: KIND_NUMBER["like"],
+    events.NoteCommented: KIND_NUMBER["comment"],
+    events.AdClicked: KIND_NUMBER["ad_click"],
+    events.CouponClaimed: KIND_NUMBER["coupon_claim"],
+}
+_CONVERSION_KINDS: Final[dict[type, int]] = {
+    events.StoreVisited: STORE_VISIT,
+    events.ItemFavorited: FAVORITE,
+    events.CartAdded: CART_ADD,
+}
+_EVENT_OF_TOPIC: Final = {
+    topic: event for topic, event in events.SOURCE_EVENTS.items() if event in events.JOURNEY_EVENTS
+}
+TOPICS: Final = tuple(_EVENT_OF_TOPIC)
+Adder = Callable[[bytes, Journey, Any, int], bool]
+
+
+class Clock(msgspec.Struct, array_like=True):
+    """The highest event time that a task has accepted, kept over restarts."""
+
+    event_time_ms_max: int
+
+
+class JourneysProcessor:
+    """The journeys of one partition."""
+
+    def __init__(self, task: Task, *, windows: Windows, journey_events_max: int, partitions: int) -> None:
+        self._task = task
+        self._partitions = partitions
+        self._journeys: MemoryStore[Journey] = task.store(JOURNEYS)
+        self._entries: MemoryStore[Source] = task.store(DIRECTORY)
+        self._clock: MemoryStore[Clock] = task.store(CLOCK)
+        self._dead_letters = DeadLetters(task)
+        self._directory = Directory()
+        self._rules = JourneyRules(self._directory, windows, journey_events_max, self._journeys.mark)
+        self._kept_sources = 0
+        self._kept_time_ms = -1
+        self._told_watermark_ms = -1
+        self._oldest_ms = 0
+        self._sweep: Iterator[tuple[bytes, Journey]] = iter(())
+        self._decoders = {
+            topic: msgspec.json.Decoder(event).decode for topic, event in _EVENT_OF_TOPIC.items()
+        }
+        self._adders = {topic: self._adder(event) for topic, event in _EVENT_OF_TOPIC.items()}
+        self._names = {topic: _names_of(event) for topic, event in _EVENT_OF_TOPIC.items()}
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def opened(self, last_offset: int) -> None:  # noqa: ARG002 - the sequence matters to stage 2 only
+        """Number the sources as before and take up the clock."""
+        self._directory.restore((int.from_bytes(key, "little"), source) for key, source in self._entries.items())
+        self._kept_sources = len(self._directory.sources)
+        clock = self._clock.get(_CLOCK_KEY)
+        if clock is not None:
+            self._rules.event_time_ms_max = self._kept_time_ms = clock.event_time_ms_max
+
+    # Events
+
+    def process(self, batch: Batch) -> None:
+        """Judge each record and add the accepted ones to their journeys."""
+        decode, add = self._decoders[batch.topic], self._adders[batch.topic]
+        names_of, known_source = self._names[batch.topic], self._directory.get
+        rules, get_journey, new_journey = self._rules, self._journeys.get, self._journeys.add
+        oldest_ms = batch.records[0].timestamp
+        if not self._oldest_ms or oldest_ms < self._oldest_ms:
+            self._oldest_ms = oldest_ms
+        time_ms_max = rules.event_time_ms_max
+        too_late_ms = watermark_ms(time_ms_max) - JOURNEY_RETENTION_MS
+        final_ms = watermark_ms(time_ms_max) - ALLOWED_LATENESS_MS - MINUTE_MS
+        duplicates = late = 0
+        for record in batch.records:
+            value = record.value
+            try:
+                if len(value) > VALUE_BYTES_MAX:  # type: ignore[arg-type]  # null raises TypeError, handled below
+                    self._dead_letters.send(batch, record, *too_large(value))  # type: ignore[arg-type]
+                    continue
+                event = decode(value)  # type: ignore[arg-type]
+            except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+                self._dead_letters.send(batch, record, *rejection(record, error))
+                continue
+            key, time_ms = record.key, event.time_ms
+            if key != event.person_id.encode() or not too_late_ms <= time_ms <= record.timestamp + FUTURE_MS:
+                self._dead_letters.send(batch, record, *self._misfit(event, record))
+                continue
+            names = names_of(event)
+            number = known_source(names)
+            if number is None and (number := self._new_source(names)) is None:
+                self._dead_letters.send(batch, record, *self._misfit(event, record))
+                continue
+            if time_ms > time_ms_max:
+                rules.event_time_ms_max = time_ms_max = time_ms
+                too_late_ms = watermark_ms(time_ms) - JOURNEY_RETENTION_MS
+                final_ms = watermark_ms(time_ms) - ALLOWED_LATENESS_MS - MINUTE_MS
+            journey = get_journey(key)
+            if journey is None:
+                journey = Journey([], [])
+                new_journey(key, journey)
+            if not add(key, journey, event, number):
+                duplicates += 1
+            elif time_ms <= final_ms:
+                late += 1
+        metric_defs.DUPLICATES.inc(duplicates)
+        metric_defs.LATE_EVENTS.inc(late)
+
+    def _misfit(self, event: Any, record: Record) -> tuple[str, str]:
+        """Reason and detail for an event that decodes but has a wrong id, key or time."""
+        wrong_id = separator_in(shop_id=event.shop_id, campaign_id=getattr(event, "campaign_id", None))
+        if wrong_id is not None:
+            return wrong_id
+        if record.key != event.person_id.encode():
+            return key_mismatch("person_id", event.person_id)
+        if event.time_ms > record.timestamp + FUTURE_MS:
+            return "future", f"$.time_ms: {event.time_ms} is over 10 minutes ahead of the record's {record.timestamp}"
+        watermark = watermark_ms(self._rules.event_time_ms_max)
+        return "too_late", f"$.time_ms: {event.time_ms} is over 31 days behind the watermark {watermark}"
+
+    def _new_source(self, names: Names) -> int | None:
+        """The number of a source seen for the first time; ``None`` where an id in it may not be used."""
+        shop_id, campaign_id, _, _ = names
+        is_organic = campaign_id == f"organic:{shop_id}"
+        if separator_in(shop_id=shop_id, campaign_id=None if is_organic else campaign_id) is not None:
+            return None
+        return self._directory.add(names)
+
+    # Outputs
+
+    def tick(self, now_ms: int) -> None:  # noqa: ARG002 - event time rules here
+        """Tell the campaigns stage how far event time is, and look for journeys that can shrink."""
+        watermark = watermark_ms(self._rules.event_time_ms_max)
+        if self._rules.event_time_ms_max and watermark != self._told_watermark_ms:
+            self._told_watermark_ms = watermark
+            value = self._encode(Watermark(self._task.partition, watermark))
+            for partition in range(self._partitions):
+                self._task.send(events.CAMPAIGN_DELTA, partition, None, value)
+            metric_defs.WATERMARK_SECONDS.labels(str(self._task.partition)).set(watermark / 1000)
+        for _ in range(SWEEP_JOURNEYS):
+            entry = next(self._sweep, None)
+            if entry is None:
+                self._sweep = iter(list(self._journeys.items()))
+                break
+            self._rules.expire(*entry)
+        metric_defs.EVICTED_EVENTS.inc(self._rules.evicted)
+        self._rules.evicted = 0
+
+    def prepare(self) -> None:
+        """Send attributions and deltas, and put the directory and the clock into their tables."""
+        rules = self._rules
+        self._send_attributions()
+        if rules.changes:
+            self._send_deltas(rules.changes)
+            rules.changes = Changes()
+        self._oldest_ms = 0
+        sources = self._directory.sources
+        for number in range(self._kept_sources, len(sources)):
+            self._entries.put(number.to_bytes(4, "little"), sources[number])
+        self._kept_sources = len(sources)
+        if rules.event_time_ms_max != self._kept_time_ms:
+            self._kept_time_ms = rules.event_time_ms_max
+            self._clock.put(_CLOCK_KEY, Clock(rules.event_time_ms_max))
+
+    def _send_attributions(self) -> None:
+        changed, self._rules.orders_changed = self._rules.orders_changed, {}
+        for person, number in changed:
+            journey = self._journeys.get(person)
+            index = number - journey.first_orders if journey is not None else -1
+            if journey is None or journey.orders is None or not 0 <= index < len(journey.orders):
+                continue  # the order was dropped from a full journey within the commit
+            order = journey.orders[index]
+            order.revision += 1
+            key = order.order_id.encode()
+            value = orjson.dumps(self._attribution(person, order))
+            self._task.send(events.ORDER_ATTRIBUTED, partition_of(key, self._partitions), key, value)
+
+    def _attribution(self, person: bytes, order: Order) -> dict[str, object]:
+        source = self._directory.sources[order.credited]
+        credit = {
+            "campaign_id": self._directory.campaigns[self._directory.campaign_of[order.credited]],
+            "note_id": source.note_id,
+            "touch_event_id": None if order.touch_event_id is None else order.touch_event_id.decode(),
+            "touch_time_ms": order.touch_time_ms,
+            "kind": None if order.touch_kind is None else KINDS[order.touch_kind],
+            "orders_micros": ORDER_MICROS,
+            "gmv_fen": order.amount_fen,
+            "direct": self._rules.is_direct(order),
+        }
+        return {
+            "order_id": order.order_id,
+            "person_id": person.decode(),
+            "shop_id": self._directory.sources[order.target].shop_id,
+            "time_ms": order.time_ms,
+            "amount_fen": order.amount_fen,
+            "revision": order.revision,
+            "credits": {"last_touch": [credit]},
+        }
+
+    def _send_deltas(self, changes: Changes) -> None:
+        """One record per campaign that changed."""
+        directory = self._directory
+        deltas: dict[int, Delta] = {}
+        watermark = self._told_watermark_ms = watermark_ms(self._rules.event_time_ms_max)
+
+        def delta_of(campaign: int) -> Delta:
+            delta = deltas.get(campaign)
+            if delta is None:
+                shop_id = directory.shop_of_campaign[campaign]
+                delta = deltas[campaign] = Delta(
+                    self._task.partition, watermark, self._oldest_ms, shop_id, [], [], []
+                )
+            return delta
+
+        for (source, minute), row in _rows(changes).items():
+            delta = delta_of(directory.campaign_of[source])
+            delta.minutes.append([minute, *row])
+            note_id = directory.sources[source].note_id
+            if note_id is not None:
+                delta.notes.append([note_id, *row])
+        for (campaign, day, metric), change in changes.people.items():
+            if change:
+                delta_of(campaign).people.append((day, metric, change))
+        for campaign, delta in deltas.items():
+            key = directory.campaigns[campaign].encode()
+            self._task.send(
+                events.CAMPAIGN_DELTA, partition_of(key, self._partitions), key, self._encode(delta)
+            )
+
+    def committed(self, last_offset: int | None) -> None:
+        """Nothing waits for a commit here."""
+
+    async def close(self) -> None:
+        """Nothing is open here."""
+
+    # One adder per event type
+
+    def _adder(self, event_type: type[msgspec.Struct]) -> Adder:
+        rules = self._rules
+        if event_type is events.OrderPaid:
+            return self._pay
+        if event_type in _CONVERSION_KINDS:
+            conversion_kind = _CONVERSION_KINDS[event_type]
+
+            def add_conversion(key: bytes, journey: Journey, event: Any, number: int) -> bool:
+                event_hash = hash64(event.event_id.encode())
+                return rules.convert(key, journey, event_hash, event.time_ms, number, conversion_kind)
+
+            return add_conversion
+        if event_type is events.NoteEngaged:
+
+            def add_engagement(key: bytes, journey: Journey, event: Any, number: int) -> bool:
+                event_id = event.event_id.encode()
+                kind = KIND_NUMBER[event.action]
+                return rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id)
+
+            return add_engagement
+        kind = _TOUCH_KINDS[event_type]
+
+        def add_touch(key: bytes, journey: Journey, event: Any, number: int) -> bool:
+            event_id = event.event_id.encode()
+            return rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id)
+
+        return add_touch
+
+    def _pay(self, key: bytes, journey: Journey, event: Any, number: int) -> bool:
+        event_id = event.event_id.encode()
+        order = Order(
+            order_id=event.order_id,
+            event_id=event_id,
+            event_hash=hash64(event_id),
+            time_ms=event.time_ms,
+            target=number,
+            amount_fen=event.amount_fen,
+            credited=number,
+            revision=0,
+        )
+        return self._rules.pay(key, journey, order)
+
+
+def _rows(changes: Changes) -> dict[tuple[int, int], list[int]]:
+    """The changed counts by (source number, minute), as ``[metric, change, metric, change, ...]``."""
+    rows: dict[tuple[int, int], list[int]] = {}
+    for (source, minute, metric), change in changes.counts.items():
+        if change:
+            row = rows.get((source, minute))
+            if row is None:
+                rows[source, minute] = [metric, change]
+            else:
+                row += (metric, change)
+    return rows
+
+
+def _names_of(event_type: type[msgspec.Struct]) -> Callable[[Any], Names]:
+    """How to name what an event of a type belongs to."""
+    if event_type is events.CouponClaimed:
+        return _coupon_names
+    return _touch_names if event_type in (*_TOUCH_KINDS, events.NoteEngaged) else _target_names
+
+
+def _touch_names(event: Any) -> Names:
+    """What a touch belongs to."""
+    return event.shop_id, event.campaign_id, event.note_id, event.item_id
+
+
+def _coupon_names(event: Any) -> Names:
+    """What a coupon claim belongs to: it has no note, so that its organic campaign must be spelled out."""
+    return event.shop_id, event.campaign_id or f"organic:{event.shop_id}", None, None
+
+
+def _target_names(event: Any) -> Names:
+    """What a conversion was aimed at."""
+    return event.shop_id, None, None, event.item_id

@@ -1,0 +1,179 @@
+"""The engine: joins a Faust app and its stages, owns the tasks, and ends the process where going on would be wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import structlog
+from faust.types import TP
+
+from streams.engine import metrics
+from streams.engine.errors import EXIT_FATAL
+from streams.engine.task import Task
+
+if TYPE_CHECKING:
+    from streams.engine.batch import Batch
+    from streams.engine.stage import Stage
+
+log = structlog.get_logger()
+
+TICK_S = 1.0
+REVOKE_COMMIT_S = 8.0
+"""Commit within the rebalance time: under the session timeout of 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Settings of the engine; ``client_options`` are those every aiokafka client gets (servers, TLS, credentials)."""
+
+    group_id: str
+    commit_interval_s: float
+    buffer_records_max: int
+    client_options: dict[str, Any] = field(repr=False)
+
+
+class Engine:
+    """Owns the tasks of the stages of one app in this process."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.options = options
+        self.stages: dict[str, Stage] = {}
+        self._app: Any = None
+        self._tasks: dict[tuple[str, int], Task] = {}
+        self._committers: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._ticker: asyncio.Task[None] | None = None
+        self._assigning = asyncio.Lock()
+
+    def add(self, stage: Stage) -> None:
+        """Register a stage; before the app starts."""
+        self.stages[stage.name] = stage
+
+    def bind(self, app: Any) -> None:
+        """Attach to the app: Faust tells the engine when partitions are revoked."""
+        self._app = app
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+
+    async def run(self, stage: Stage, stream: AsyncIterable[Batch]) -> None:
+        """The body of a stage's agent: hand each batch to its task."""
+        async for batch in stream:
+            task = self._tasks.get((stage.name, batch.partition))
+            if task is None:
+                continue
+            try:
+                await task.deliver(batch, self._is_current)
+            except Exception:
+                self.fatal("a batch could not be processed", stage=stage.name, topic=batch.topic)
+            await asyncio.sleep(0)
+
+    def _is_current(self, batch: Batch) -> bool:
+        return bool(batch.epoch == self._app.consumer.epoch and self._app.consumer.flow_active)
+
+    async def assign(self, assigned: set[TP]) -> None:
+        """Close the tasks that are gone, open those that are new; tasks that stay keep their state."""
+        async with self._assigning:
+            wanted = {
+                (stage.name, tp.partition)
+                for tp in assigned
+                for stage in self.stages.values()
+                if tp.topic in stage.topics
+            }
+            await asyncio.gather(*(self._close(key) for key in self._tasks.keys() - wanted))
+            new = sorted(wanted - self._tasks.keys())
+            try:
+                await asyncio.gather(*(self._open(*key) for key in new))
+            except Exception:
+                self.fatal("a task could not be opened")
+            if self._ticker is None:
+                self._ticker = asyncio.create_task(self._tick_forever())
+            # Everything recovered lives long: the collector need never look at it again.
+            gc.collect()
+            gc.freeze()
+
+    async def _open(self, stage_name: str, partition: int) -> None:
+        task = Task(self.stages[stage_name], partition, self.options)
+        await task.open()
+        key = (stage_name, partition)
+        self._tasks[key] = task
+        self._committers[key] = asyncio.create_task(self._commit_forever(task))
+
+    async def _close(self, key: tuple[str, int]) -> None:
+        task = self._tasks.pop(key)
+        self._committers.pop(key).cancel()
+        await task.close()
+
+    async def _commit_forever(self, task: Task) -> None:
+        try:
+            await task.commit_forever()
+        except Exception:
+            self.fatal("a commit failed", stage=task.stage.name, partition=task.partition)
+
+    async def commit_all(self) -> None:
+        """Commit what every task has processed."""
+        await asyncio.gather(*(task.commit() for task in self._tasks.values()))
+
+    async def _on_revoked(self, *_args: Any, **_kwargs: Any) -> None:
+        for task in self._tasks.values():
+            task.wake()
+        try:
+            await asyncio.wait_for(self.commit_all(), REVOKE_COMMIT_S)
+        except Exception:
+            self.fatal("the commit before a rebalance failed")
+
+    async def stop(self) -> None:
+        """Commit and close everything; the fetcher has been stopped before."""
+        async with self._assigning:
+            if self._ticker is not None:
+                self._ticker.cancel()
+            for task in self._tasks.values():
+                task.wake()
+            try:
+                await self.commit_all()
+            except Exception:
+                self.fatal("the commit before the end failed")
+            await asyncio.gather(*(self._close(key) for key in list(self._tasks)))
+
+    async def _tick_forever(self) -> None:
+        try:
+            while True:
+                await asyncio.sleep(TICK_S)
+                now_ms = int(time.time() * 1000)
+                for task in list(self._tasks.values()):
+                    task.tick(now_ms)
+                self._measure_lag()
+        except Exception:
+            self.fatal("timed work failed")
+
+    def _measure_lag(self) -> None:
+        consumer = self._app.consumer
+        for task in self._tasks.values():
+            for (topic, partition), position in task.positions.items():
+                end = consumer.highwater(TP(topic, partition))
+                if end is not None:
+                    metrics.LAG_RECORDS.labels(topic, str(partition)).set(max(end - position, 0))
+
+    def fatal(self, what: str, **context: Any) -> NoReturn:
+        """Log once, with the current exception, and end the process with exit code 70.
+
+        Not `sys.exit`: nothing may run after this, least of all a shutdown that commits.
+        """
+        error = sys.exc_info()[1]
+        log.critical(
+            what,
+            error=f"{type(error).__name__}: {error}",
+            what_now="the process ends; start it again, it resumes at its last commit",
+            **context,
+            exc_info=logging.getLogger().isEnabledFor(logging.DEBUG),
+        )
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(EXIT_FATAL)
+

@@ -1,0 +1,178 @@
+"""Tables: what a stage remembers per key, partitioned like its source topics, rebuilt from a changelog.
+
+A table is declared through the Faust app (`app.Table`, listed by ``faust tables``) and used through one
+`PartitionStore` per task. A value may be kept in the changelog as several numbered parts, so that a change to a
+long value rewrites only the part that changed; the table's `Codec` knows the parts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+import faust
+import msgspec
+
+V = TypeVar("V")
+
+_PART = struct.Struct("<I")
+_HEADER_BYTES = 1 + _PART.size
+
+
+class Codec(Protocol[V]):
+    """How values of one table become changelog records and come back."""
+
+    def parts(self, value: V) -> Iterable[int]:
+        """The numbers of all parts of a value."""
+
+    def encode(self, value: V, part: int) -> bytes | None:
+        """One part as bytes, or ``None`` where the value no longer has it."""
+
+    def assemble(self, parts: dict[int, bytes]) -> V:
+        """A value from all its parts."""
+
+
+class StructCodec(Generic[V]):
+    """Values of one msgspec type, kept as one part of MessagePack."""
+
+    def __init__(self, value_type: type[V]) -> None:
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(value_type).decode
+
+    def parts(self, _value: V) -> Iterable[int]:
+        """One part, number 0."""
+        return (0,)
+
+    def encode(self, value: V, _part: int) -> bytes:
+        """The whole value."""
+        return self._encode(value)
+
+    def assemble(self, parts: dict[int, bytes]) -> V:
+        """The value; raises `msgspec.DecodeError` where the bytes are of another type."""
+        return self._decode(parts[0])
+
+
+class BytesCodec:
+    """Values that are packed bytes already, kept as one part."""
+
+    def parts(self, _value: bytes) -> Iterable[int]:
+        """One part, number 0."""
+        return (0,)
+
+    def encode(self, value: bytes, _part: int) -> bytes:
+        """The value itself."""
+        return value
+
+    def assemble(self, parts: dict[int, bytes]) -> bytes:
+        """The value itself."""
+        return parts[0]
+
+
+class PartitionStore(Protocol[V]):
+    """One partition of a table, as an agent sees it.
+
+    Keys are bytes. A value that was changed in place is put again (or the changed part is marked), so that the
+    change reaches the changelog with the next commit.
+    """
+
+    def get(self, key: bytes) -> V | None:
+        """The value, or ``None``."""
+
+    def put(self, key: bytes, value: V) -> None:
+        """Set a value; all its parts go to the changelog."""
+
+    def mark(self, key: bytes, part: int) -> None:
+        """Say that one part of the stored value changed."""
+
+    def delete(self, key: bytes) -> None:
+        """Forget a key; nothing happens where it is unknown."""
+
+    def items(self) -> Collection[tuple[bytes, V]]:
+        """A live view of all keys and values of the partition."""
+
+    def drain(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """The changelog records (key, value or tombstone) of all changes since the last call."""
+
+    def restore(self, parts: Iterable[tuple[bytes, int, bytes]]) -> int:
+        """Fill an empty partition from the newest parts (key, part number, bytes); answers the keys."""
+
+
+class MemoryStore(Generic[V]):
+    """A partition held in memory."""
+
+    def __init__(self, tag: bytes, codec: Codec[V]) -> None:
+        self._tag = tag
+        self._codec = codec
+        self._values: dict[bytes, V] = {}
+        self._dirty: set[tuple[bytes, int]] = set()
+        # Looked up once per event, so these are the dict's and the set's own methods.
+        self.get = self._values.get
+        self.items = self._values.items
+
+    def put(self, key: bytes, value: V) -> None:
+        """Set a value; all its parts go to the changelog."""
+        self._values[key] = value
+        for part in self._codec.parts(value):
+            self._dirty.add((key, part))
+
+    def add(self, key: bytes, value: V) -> None:
+        """Set a value whose parts will be marked one by one."""
+        self._values[key] = value
+
+    def mark(self, key: bytes, part: int) -> None:
+        """Say that one part of the stored value changed."""
+        self._dirty.add((key, part))
+
+    def delete(self, key: bytes) -> None:
+        """Forget a key; nothing happens where it is unknown."""
+        value = self._values.pop(key, None)
+        if value is not None:
+            for part in self._codec.parts(value):
+                self._dirty.add((key, part))
+
+    def drain(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """The changelog records (key, value or tombstone) of all changes since the last call."""
+        dirty, self._dirty = self._dirty, set()
+        values, encode, tag, pack = self._values, self._codec.encode, self._tag, _PART.pack
+        for key, part in dirty:
+            value = values.get(key)
+            yield tag + pack(part) + key, None if value is None else encode(value, part)
+
+    def restore(self, parts: Iterable[tuple[bytes, int, bytes]]) -> int:
+        """Fill an empty partition from the newest parts (key, part number, bytes); answers the keys."""
+        collected: dict[bytes, dict[int, bytes]] = {}
+        for key, part, data in parts:
+            collected.setdefault(key, {})[part] = data
+        while collected:
+            key, by_part = collected.popitem()
+            self._values[key] = self._codec.assemble(by_part)
+        return len(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def split_changelog_key(changelog_key: bytes) -> tuple[bytes, int, bytes]:
+    """The table's tag, the part number and the key in a changelog record's key."""
+    return changelog_key[:1], _PART.unpack_from(changelog_key, 1)[0], changelog_key[_HEADER_BYTES:]
+
+
+class BatchTable(faust.Table):  # type: ignore[misc]  # faust's classes are untyped
+    """A table of the engine. Declare it with `app.Table(name, codec=..., tag=..., help=...)`.
+
+    ``tag`` is one byte that tells the tables of a stage apart in the stage's changelog topic. Faust's own stores,
+    changelog producers and recovery are not used: the stage's tasks own the partitions.
+    """
+
+    def __init__(self, app: Any, *, codec: Codec[Any], tag: bytes, **kwargs: Any) -> None:
+        if len(tag) != 1:
+            message = f"a table's tag is one byte, not {tag!r}"
+            raise ValueError(message)
+        super().__init__(app, **kwargs)
+        self.codec = codec
+        self.tag = tag
+
+    def partition_store(self) -> MemoryStore[Any]:
+        """A new, empty partition of this table."""
+        return MemoryStore(self.tag, self.codec)

@@ -1,0 +1,232 @@
+"""Batch delivery: a Faust transport whose messages are batches of records, in order of broker time.
+
+Stock Faust wraps each record in a message, an event and five task switches. Here the consumer hands on slices of
+what the client's parser made: one message per topic partition and slice.
+
+Slices of one task (the same partition number of all topics of a stage) are handed on in the order of their records'
+timestamps, so that a small topic does not run hours ahead of a large one while both catch up. A topic that has more to
+read but nothing here yet holds back the others for at most `ALIGN_WAIT_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any
+
+import faust
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import ConsumerStoppedError
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from streams.engine.batch import Batch, Record
+
+SLICE_RECORDS = 500
+"""Records per message: small enough to give commits their turn, large enough to be cheap per record."""
+ALIGN_WAIT_S = 0.2
+"""How long a partition that lags but has delivered nothing may hold back the others of its task."""
+
+
+def _raw_record(_tp: TopicPartition, record: Record) -> Record:
+    """Keep the parser's own record: building a ConsumerRecord costs as much as parsing one."""
+    return record
+
+
+class Slices:
+    """The next slice of each partition, and which of them may be handed on now. Lives in the consumer's thread."""
+
+    def __init__(self, stage_of_topic: dict[str, str]) -> None:
+        self._stage_of_topic = stage_of_topic
+        self._heads: dict[TP, list[Record]] = {}
+        self._waiting_since: dict[tuple[str, int], float] = {}
+        self.epoch = 0
+
+    def clear(self) -> None:
+        """Forget what was read: it will be read again from the committed offsets, in a new epoch."""
+        self.epoch += 1
+        self._heads.clear()
+        self._waiting_since.clear()
+
+    def fill(self, fetcher: Any, active: set[TP]) -> None:
+        """Take a slice from each partition that has fetched data and no slice here."""
+        for tp in list(fetcher._records):
+            if tp not in active:
+                if not fetcher._subscriptions.is_assigned(tp):
+                    del fetcher._records[tp]
+                continue
+            if tp in self._heads:
+                continue
+            result = fetcher._records[tp]
+            if type(result) is not FetchResult:
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+                result.check_raise()
+            if result._partition_records is not None:
+                result._partition_records._consumer_record = _raw_record
+            records = result.getall(SLICE_RECORDS)
+            if not result.has_more():
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+            if records:
+                self._heads[tp] = records
+
+    def take(self, consumer: Any, active: set[TP], *, now_s: float) -> dict[TP, Batch]:
+        """Remove and answer the slices that are due: the oldest of each task."""
+        tasks: dict[tuple[str, int], list[TP]] = defaultdict(list)
+        lagging: set[tuple[str, int]] = set()
+        for tp in active:
+            task = (self._stage_of_topic[tp.topic], tp.partition)
+            if tp in self._heads:
+                tasks[task].append(tp)
+            elif _is_lagging(consumer, tp):
+                lagging.add(task)
+        due: dict[TP, Batch] = {}
+        for task, tps in tasks.items():
+            if task in lagging:
+                since = self._waiting_since.setdefault(task, now_s)
+                if now_s - since < ALIGN_WAIT_S:
+                    continue
+            self._waiting_since.pop(task, None)
+            oldest = min(tps, key=lambda tp: self._heads[tp][0].timestamp)
+            due[oldest] = Batch(oldest.topic, oldest.partition, self._heads.pop(oldest), self.epoch)
+        return due
+
+    def has_heads(self) -> bool:
+        """Whether slices wait here."""
+        return bool(self._heads)
+
+
+def _is_lagging(consumer: Any, tp: TP) -> bool:
+    """Whether the broker had more committed records than were read, as far as the last fetch knows."""
+    state = consumer._subscription.subscription.assignment.state_value(tp)
+    if state is None or not state.has_valid_position:
+        return True
+    return state.lso is None or state.position < state.lso
+
+
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # faust's classes are untyped
+    """Faust's consumer thread, reading committed records only and slicing them."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        options = transport.fetch_options
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = options["fetch_max_wait_ms"]
+        consumer._fetch_min_bytes = options["fetch_min_bytes"]
+        # All topics of a stage must be assigned together; Faust's own assignor does not do so.
+        consumer._partition_assignment_strategy = (RangePartitionAssignor,)
+        self.slices = Slices(transport.stage_of_topic)
+        return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, Batch]:
+        fetcher = consumer._fetcher
+        slices = self.slices
+        deadline = time.monotonic() + (timeout or 0.0)
+        with fetcher._subscriptions.fetch_context():
+            while self.consumer.flow_active:
+                if consumer._closed or fetcher._closed:
+                    raise ConsumerStoppedError
+                if fetcher._subscriptions.reassignment_in_progress:
+                    await fetcher._subscriptions.wait_for_assignment()
+                    continue
+                slices.fill(fetcher, active_partitions)
+                now_s = time.monotonic()
+                due = slices.take(consumer, active_partitions, now_s=now_s)
+                if due:
+                    return due
+                if now_s >= deadline:
+                    break
+                pause_s = ALIGN_WAIT_S / 4 if slices.has_heads() else deadline - now_s
+                waiter = fetcher._create_fetch_waiter()
+                await asyncio.wait([waiter], timeout=pause_s)
+                waiter.cancel()
+        return {}
+
+
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes are untyped
+    """Faust's consumer, yielding one message per slice."""
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def epoch(self) -> int:
+        """How often the consumer went back to its committed offsets."""
+        return int(self._thread.slices.epoch)
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets, and forget what was read past them."""
+        self._thread.slices.clear()
+        await super().perform_seek()
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - faust's signature
+        """Yield the due slices as messages whose value is a `Batch`."""
+        batches, active = await self._wait_next_records(timeout)
+        if batches is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for tp, batch in batches.items():
+            if not self.flow_active:
+                break
+            if batch.epoch == self.epoch and tp in active:
+                yield tp, self._to_message(tp, batch)
+
+    def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+        last = batch.records[-1]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            0,
+            (),
+            None,
+            batch,
+            None,
+            None,
+            None,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+
+class BatchTransport(driver.Transport):  # type: ignore[misc]  # faust's classes are untyped
+    """A Faust transport that delivers batches.
+
+    ``stage_of_topic`` names the stage of each source topic; ``fetch_options`` holds ``fetch_max_wait_ms`` and
+    ``fetch_min_bytes``.
+    """
+
+    Consumer = BatchConsumer
+
+    def __init__(
+        self, *args: Any, stage_of_topic: dict[str, str], fetch_options: dict[str, int], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.stage_of_topic = stage_of_topic
+        self.fetch_options = fetch_options
+
+
+class BatchTopic(faust.Topic):  # type: ignore[misc]  # faust's classes are untyped
+    """A topic whose messages carry a `Batch` and are not decoded."""
+
+    def _compile_decode(self) -> Any:
+        create_event = self.app.create_event
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:  # noqa: ARG001 - faust's signature
+            return create_event(None, message.value, None, message)
+
+        return decode

@@ -1,0 +1,241 @@
+"""Redis behind the campaigns stage: written after each commit, behind without harm while Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from streams import metric_defs
+from streams.agents.campaigns import Committed
+from xinghe.domain.funnel import decode_counts, decode_window, unpack_key
+from xinghe.domain.metrics import shown_metrics
+from xinghe.domain.windows import RETENTION_MS, end_ms, is_final
+from xinghe.serving.commit import CommitWrite, NoteWrite, WindowWrite
+from xinghe.serving.errors import ServingError
+from xinghe.serving.writer import FunnelWriter, Outcome
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger()
+
+STAGE: Final = "campaigns"
+CHECK_S: Final = 1.0
+"""How often an idle sink looks whether Redis still has what was written."""
+PAUSE_S_MAX: Final = 2.0
+"""The longest pause between attempts while Redis is away."""
+PENDING_KEYS_MAX: Final = 200_000
+"""Above this many waiting windows and notes they are dropped and all is written anew once Redis is back."""
+NOTES_S: Final = 1.0
+"""Notes are shown at most once a second: a campaign has hundreds, and ranks need no more."""
+CHUNK: Final = 500
+CLOSE_S: Final = 2.0
+
+
+class RedisSink:
+    """Shows one campaigns partition in Redis. All methods but `close` are synchronous; a task of its own writes."""
+
+    def __init__(self, redis: Redis, partition: int, partitions: int) -> None:
+        self._redis = redis
+        self._partition = partition
+        self._partitions = partitions
+        self._writer: FunnelWriter | None = None
+        self._windows: dict[bytes, bytes | None] = {}
+        self._notes: dict[tuple[str, str], bytes] = {}
+        self._notes_written_s = 0.0
+        self._watermark_ms = 0
+        self._oldest_ms = 0
+        self._incarnation = ""
+        self._sequence = -1
+        self._sequence_written = -1
+        self._is_checked = False
+        self._needs_all = False
+        self._rebuild: tuple[int, Committed] | None = None
+        self._wake = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+
+    def opened(self, incarnation: str, last_offset: int) -> None:
+        """Start writing; whether Redis holds exactly ``last_offset`` is looked up first."""
+        self._writer = FunnelWriter(
+            self._redis,
+            stage=STAGE,
+            partition=self._partition,
+            partitions=self._partitions,
+            incarnation=incarnation,
+        )
+        self._incarnation = incarnation
+        self._sequence = self._sequence_written = last_offset
+        self._writing = asyncio.create_task(self._write_forever(self._writer))
+
+    def committed(self, sequence: int, committed: Committed) -> None:
+        """Take over what a commit changed; what waits already is overwritten, since all figures are absolute."""
+        self._sequence = sequence
+        self._windows.update(committed.windows)
+        self._notes.update(committed.notes)
+        self._watermark_ms = committed.watermark_ms
+        if committed.oldest_ms and not self._oldest_ms:
+            self._oldest_ms = committed.oldest_ms
+        if len(self._windows) + len(self._notes) > PENDING_KEYS_MAX:
+            self._ask_for_all()
+        self._wake.set()
+
+    def needs_all(self) -> bool:
+        """Whether Redis lacks figures that only the tables have."""
+        return self._needs_all and self._rebuild is None
+
+    def rebuild(self, sequence: int, committed: Committed) -> None:
+        """Take over everything."""
+        self._sequence = sequence
+        self._needs_all = False
+        self._windows.clear()
+        self._notes.clear()
+        self._rebuild = (sequence, committed)
+        self._wake.set()
+
+    def _ask_for_all(self) -> None:
+        self._needs_all = True
+        self._windows.clear()
+        self._notes.clear()
+
+    async def _write_forever(self, writer: FunnelWriter) -> None:
+        pause_s = 0.0
+        while True:
+            try:
+                if not self._is_checked:
+                    await self._check(writer)
+                await self._write(writer)
+            except ServingError as error:
+                if not pause_s:
+                    log.warning(
+                        "Redis cannot be written; the stream goes on and Redis catches up when it is back",
+                        partition=self._partition,
+                        error=str(error),
+                    )
+                pause_s = min(max(pause_s * 2, 0.1), PAUSE_S_MAX)
+                self._is_checked = False
+                await asyncio.sleep(pause_s)
+                continue
+            if pause_s:
+                log.info("Redis is back", partition=self._partition)
+                pause_s = 0.0
+            try:
+                await asyncio.wait_for(self._wake.wait(), CHECK_S)
+                self._wake.clear()
+            except asyncio.TimeoutError:
+                self._is_checked = False
+
+    async def _check(self, writer: FunnelWriter) -> None:
+        """Ask for all figures where Redis does not stand at what was written last to it."""
+        stands_at = await writer.check()
+        if self._sequence_written >= 0 and stands_at != (self._incarnation, self._sequence_written):
+            self._ask_for_all()
+        self._is_checked = True
+
+    async def _write(self, writer: FunnelWriter) -> None:
+        if self._rebuild is not None:
+            sequence, everything = self._rebuild
+            await self._write_all(writer, sequence, everything)
+            self._rebuild = None
+        elif not self._needs_all and (self._windows or self._notes_due()):
+            await self._write_changes(writer)
+        metric_defs.REDIS_PENDING.labels(str(self._partition)).set(len(self._windows) + len(self._notes))
+
+    def _notes_due(self) -> bool:
+        return bool(self._notes) and time.monotonic() - self._notes_written_s >= NOTES_S
+
+    async def _write_changes(self, writer: FunnelWriter) -> None:
+        sequence, oldest_ms, watermark_ms = self._sequence, self._oldest_ms, self._watermark_ms
+        windows, self._windows = self._windows, {}
+        notes: dict[tuple[str, str], bytes] = {}
+        if self._notes_due():
+            notes, self._notes = self._notes, {}
+            self._notes_written_s = time.monotonic()
+        self._oldest_ms = 0
+        try:
+            outcome = await writer.write(sequence, _commit_write(windows, notes, watermark_ms))
+        except BaseException:
+            # Redis failed, or the task is being closed: what came meanwhile is newer, the rest waits again.
+            self._windows = windows | self._windows
+            self._notes = notes | self._notes
+            self._oldest_ms = oldest_ms or self._oldest_ms
+            raise
+        self._settle(outcome, sequence)
+        if outcome is Outcome.APPLIED and oldest_ms:
+            metric_defs.END_TO_END_SECONDS.observe(max(time.time() - oldest_ms / 1000, 0.0))
+
+    async def _write_all(self, writer: FunnelWriter, sequence: int, everything: Committed) -> None:
+        started_s = time.monotonic()
+        outcome = await writer.rebuild(sequence, _chunks(everything))
+        self._settle(outcome, sequence)
+        log.info(
+            "Redis rebuilt",
+            partition=self._partition,
+            windows=len(everything.windows),
+            notes=len(everything.notes),
+            outcome=outcome.value,
+            seconds=round(time.monotonic() - started_s, 2),
+        )
+
+    def _settle(self, outcome: Outcome, sequence: int) -> None:
+        metric_defs.REDIS_WRITES.labels(outcome.value).inc()
+        if outcome is Outcome.APPLIED:
+            self._sequence_written = sequence
+        elif outcome is Outcome.REBUILD_NEEDED:
+            self._ask_for_all()
+        else:
+            log.warning("Redis holds newer figures: another worker owns the partition", partition=self._partition)
+
+    async def close(self) -> None:
+        """Write what is committed, within `CLOSE_S`; the next owner makes up for the rest."""
+        if self._writing is None or self._writer is None:
+            return
+        self._writing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._writing
+        self._notes_written_s = 0.0
+        with contextlib.suppress(ServingError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._write(self._writer), CLOSE_S)
+
+
+def _chunks(everything: Committed) -> Iterator[CommitWrite]:
+    """Everything in chunks of a size that does not hold up the event loop."""
+    windows, notes = iter(everything.windows.items()), iter(everything.notes.items())
+    while chunk := dict(islice(windows, CHUNK)):
+        yield _commit_write(chunk, {}, everything.watermark_ms)
+    while note_chunk := dict(islice(notes, CHUNK)):
+        yield _commit_write({}, note_chunk, everything.watermark_ms)
+
+
+def _commit_write(
+    windows: dict[bytes, bytes | None], notes: dict[tuple[str, str], bytes], watermark_ms: int
+) -> CommitWrite:
+    now_ms = int(time.time() * 1000)
+    window_writes = [_window_write(packed, value, watermark_ms, now_ms) for packed, value in windows.items()]
+    note_writes = [
+        NoteWrite(campaign_id, note_id, shown_metrics(decode_counts(value), None, None))
+        for (campaign_id, note_id), value in notes.items()
+    ]
+    changed = {write.campaign_id for write in window_writes} | {write.campaign_id for write in note_writes}
+    return CommitWrite(window_writes, note_writes, sorted(changed), now_ms)
+
+
+def _window_write(packed: bytes, value: bytes | None, watermark_ms: int, now_ms: int) -> WindowWrite:
+    campaign_id, size, start = unpack_key(packed)
+    if value is None:
+        return WindowWrite(campaign_id, size, start, None)
+    window = decode_window(value)
+    fields = window.metrics()
+    fields["version"] = window.version
+    end = end_ms(size, start)
+    if end is None:
+        fields["updated_ms"] = now_ms
+        fields["watermark_ms"] = watermark_ms
+        return WindowWrite(campaign_id, size, start, fields)
+    fields["final"] = int(is_final(size, start, watermark_ms))
+    return WindowWrite(campaign_id, size, start, fields, end + RETENTION_MS[size] - watermark_ms)

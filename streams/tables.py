@@ -1,0 +1,55 @@
+"""The tables of the application, declared through the Faust app (`faust -A streams.app tables` lists them)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from streams.agents import campaigns, journeys
+from streams.engine.table import BytesCodec, StructCodec
+from xinghe.domain.directory import Source
+from xinghe.domain.funnel import Spend
+from xinghe.domain.journey import JourneyCodec
+
+if TYPE_CHECKING:
+    from streams.engine.table import BatchTable
+
+
+def journeys_tables(app: Any) -> list[BatchTable]:
+    """What the journeys stage remembers, by person and for a whole partition."""
+    return [
+        app.Table(
+            journeys.JOURNEYS, codec=JourneyCodec(), tag=b"j", help="Touches, conversions and orders of a person."
+        ),
+        app.Table(
+            journeys.DIRECTORY,
+            codec=StructCodec(Source),
+            tag=b"d",
+            help="Numbers of shops, campaigns, notes and items in journeys.",
+        ),
+        app.Table(
+            journeys.CLOCK, codec=StructCodec(journeys.Clock), tag=b"c", help="Highest event time of a partition."
+        ),
+    ]
+
+
+def campaigns_tables(app: Any) -> list[BatchTable]:
+    """What the campaigns stage remembers, by campaign and for a whole partition."""
+    return [
+        app.Table(campaigns.WINDOWS, codec=BytesCodec(), tag=b"w", help="Funnel of a campaign's window."),
+        app.Table(campaigns.NOTES, codec=BytesCodec(), tag=b"n", help="Figures to date of a campaign's note."),
+        app.Table(
+            campaigns.CAMPAIGNS,
+            codec=StructCodec(campaigns.Campaign),
+            tag=b"s",
+            help="Shop and settings of a campaign.",
+        ),
+        app.Table(
+            campaigns.SPEND, codec=StructCodec(Spend), tag=b"p", help="Ad spend of a campaign's hour, as reported."
+        ),
+        app.Table(
+            campaigns.CLOCK,
+            codec=StructCodec(campaigns.Clock),
+            tag=b"c",
+            help="Watermarks, versions and incarnation of a partition.",
+        ),
+    ]
