@@ -40,8 +40,20 @@ SHARE = click.FloatRange(0, 0.9)
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed and start, same records."
 )
-@click.option("--people", type=click.IntRange(2, 10_000_000), default=DEFAULTS.people, show_default=True)
-@click.option("--campaigns", type=click.IntRange(1, 100_000), default=DEFAULTS.campaigns, show_default=True)
+@click.option(
+    "--people",
+    type=click.IntRange(2, 10_000_000),
+    default=DEFAULTS.people,
+    show_default=True,
+    help="How many there are; some are far more active than others.",
+)
+@click.option(
+    "--campaigns",
+    type=click.IntRange(1, 100_000),
+    default=DEFAULTS.campaigns,
+    show_default=True,
+    help="How many run; four share a shop.",
+)
 @click.option(
     "--bad-share",
     type=SHARE,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from xinghe.simulator.record import Record
-from xinghe.simulator.sender import BUFFERED_MAX, BatchSender
+from xinghe.simulator.sender import BatchSender
 
 FLUSH_PERIOD_S: Final = 0.02
 
@@ -42,7 +42,7 @@ async def send_paced(
             return
         sender.add(record.topic, record.key, record.value)
         sent(record)
-        if sender.buffered >= BUFFERED_MAX or time.monotonic() >= flush_due_s:
+        if sender.full or time.monotonic() >= flush_due_s:
             await sender.flush()
             # Lets signals and the connection have their turn, also when Kafka is quick.
             await asyncio.sleep(0)

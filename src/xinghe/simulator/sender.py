@@ -15,7 +15,8 @@ from aiokafka.partitioner import murmur2
 
 BATCH_BYTES_MAX: Final = 262_144
 BUFFERED_MAX: Final = 5_000
-"""Records after which it is time to flush, however little time has passed."""
+BUFFERED_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Records and bytes after which it is time to flush, however little time has passed."""
 REQUEST_TIMEOUT_MS: Final = 40_000
 REQUEST_BYTES_MAX: Final = 32 * 1024 * 1024
 """Room for the largest dead letter that is replayed; the broker has its own bound."""
@@ -67,7 +68,8 @@ class BatchSender:
         # The batches of a partition in order; only the last one may still have room.
         self._batches: defaultdict[tuple[str, int], list[Any]] = defaultdict(list)
         self._in_flight: list[asyncio.Future[Any]] = []
-        self.buffered = 0
+        self._buffered = 0
+        self._buffered_bytes = 0
 
     async def __aenter__(self) -> Self:
         """Connect and learn the partition counts."""
@@ -98,7 +100,8 @@ class BatchSender:
     def add(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
         """Put a record into its batch; it goes out with the next ``flush``."""
         batches = self._batches[topic, self._partition(topic, key)]
-        self.buffered += 1
+        self._buffered += 1
+        self._buffered_bytes += 0 if value is None else len(value)
         if (
             batches
             and batches[-1].append(timestamp=None, key=key, value=value, headers=headers or []) is not None
@@ -109,10 +112,16 @@ class BatchSender:
         batch.append(timestamp=None, key=key, value=value, headers=headers or [])
         batches.append(batch)
 
+    @property
+    def full(self) -> bool:
+        """Whether so much was added that it is time to flush."""
+        return self._buffered >= BUFFERED_MAX or self._buffered_bytes >= BUFFERED_BYTES_MAX
+
     async def flush(self) -> None:
         """Send what was added, once Kafka has acknowledged what the flush before has sent."""
         await self._acknowledged()
-        sending, self._batches, self.buffered = self._batches, defaultdict(list), 0
+        sending, self._batches = self._batches, defaultdict(list)
+        self._buffered = self._buffered_bytes = 0
         try:
             for (topic, partition), batches in sending.items():
                 for batch in batches:
