@@ -48,7 +48,8 @@ class Truth:
 
     ``orders`` holds each order as ``xinghe.order.attributed.v1`` has it, without its revision. ``watermarks_ms`` is by
     partition of the journeys stage, of those that have accepted an event. ``impossible_too_late`` are the dead letters
-    (by place, the event's time) refused as too late that cannot have been. ``apart`` names the people whose figures
+    (by place, the event's time) refused as too late that cannot have been,
+    ``settings_places`` the records that the settings' compacted topic still has. ``apart`` names the people whose figures
     may rightly differ, and why; ``apart_campaigns`` are those in which that may show.
     """
 
@@ -62,6 +63,7 @@ class Truth:
     spend_reports: dict[tuple[str, int], AdSpent] = field(default_factory=dict)
     dead_letters: dict[Place, DeadLetter] = field(default_factory=dict)
     impossible_too_late: dict[Place, int] = field(default_factory=dict)
+    settings_places: set[Place] = field(default_factory=set)
     watermarks_ms: dict[int, int] = field(default_factory=dict)
     apart: dict[str, str] = field(default_factory=dict)
     apart_campaigns: set[str] = field(default_factory=set)

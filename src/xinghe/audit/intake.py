@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from xinghe.audit.judge import RejectedError, accepted
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.domain.events import JOURNEY_EVENTS
+from xinghe.domain.events import JOURNEY_EVENTS, CampaignConfigured
 
 JOURNEY_TOPICS: Final = frozenset(event.topic for event in JOURNEY_EVENTS)  # type: ignore[attr-defined]  # all have one
 
@@ -28,7 +28,8 @@ class Intake:
 
     ``too_late`` holds the places that the dead letters call so: of records of the journeys topics only, since
     no other record can be too late. ``accepted`` is what came in since the last ``take_accepted``;
-    ``too_late_ms`` is the event time of each record that was believed to be too late.
+    ``too_late_ms`` is the event time of each record that was believed to be too late; ``settings_places`` are the
+    records of the settings' topic, which loses some to compaction.
     """
 
     def __init__(self, too_late: Collection[Place] = ()) -> None:
@@ -37,11 +38,14 @@ class Intake:
         self.accepted: list[Any] = []
         self.dead_letters: dict[Place, DeadLetter] = {}
         self.too_late_ms: dict[Place, int] = {}
+        self.settings_places: set[Place] = set()
 
     def add(self, records: Iterable[SourceRecord]) -> None:
         """Judge the records and sort them."""
         for record in records:
             self.events_in += 1
+            if record.topic == CampaignConfigured.topic:
+                self.settings_places.add(record.place)
             try:
                 event = accepted(record)
             except RejectedError as rejected:

@@ -97,6 +97,7 @@ class Recomputation:
         truth = self._truth
         truth.events_in += intake.events_in
         truth.dead_letters |= intake.dead_letters
+        truth.settings_places |= intake.settings_places
         for place, time_ms in intake.too_late_ms.items():
             watermark_ms = truth.watermarks_ms.get(place.partition)
             if watermark_ms is None or time_ms >= watermark_ms - JOURNEY_RETENTION_MS:

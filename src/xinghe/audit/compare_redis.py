@@ -1,0 +1,168 @@
+"""Comparing what Redis holds with the truth: windows, notes, and the lists of them (DESIGN.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from xinghe.audit.fields import differing, whole_number
+from xinghe.audit.figures import Truth, WindowKey
+from xinghe.audit.findings import Difference, Findings
+from xinghe.audit.redis_names import (
+    CAMPAIGNS,
+    Name,
+    name_of,
+    note_key,
+    notes_key,
+    window_key,
+    windows_key,
+)
+
+
+class RedisComparison:
+    """One pass over Redis: ``add`` each key, then ``finish``.
+
+    A window or note in which all is 0 may be there or not: it stood for something that was then credited to
+    another campaign. ``versions`` is what each window stands at, for the funnel's comparison.
+    """
+
+    def __init__(self, truth: Truth, findings: Findings) -> None:
+        self.versions: dict[WindowKey, int] = {}
+        self._truth = truth
+        self._findings = findings
+        self._known = truth.campaigns
+        self._window_keys = truth.window_keys
+        self._listed_campaigns: set[str] = set()
+        self._seen: set[str] = set()
+        self._windows: dict[tuple[str, str], set[int]] = {}
+        self._notes: dict[str, dict[str, int]] = {}
+        self._listed_windows: dict[tuple[str, str], Mapping[str, float]] = {}
+        self._listed_notes: dict[str, Mapping[str, float]] = {}
+
+    def add(self, key: str, content: Mapping[str, Any] | None) -> None:
+        """Compare one key; a second time it is passed over."""
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        if key == CAMPAIGNS:
+            self._listed_campaigns = set(content or ())
+            return
+        name = name_of(key, self._known | self._listed_campaigns)
+        if name is None:
+            self._differs(key, "key", None, "a key that should not be there", None)
+        elif content is None:
+            self._differs(key, "type", "hash or sorted set", "another type", name.campaign_id)
+        elif name.kind == "window":
+            self._window(key, name, content)
+        elif name.kind == "note":
+            self._note(key, name, content)
+        elif name.kind == "windows":
+            self._listed_windows[name.campaign_id, name.size] = content
+        else:
+            self._listed_notes[name.campaign_id] = content
+
+    def finish(self) -> None:
+        """Name what is missing, and compare the lists with what they list."""
+        for campaign_id, size, start_ms in sorted(self._window_keys):
+            key = window_key(campaign_id, size, start_ms)
+            if key not in self._seen:
+                self._differs(key, "key", "window", None, campaign_id)
+        for campaign_id, note_id in sorted(self._truth.note_counts):
+            key = note_key(campaign_id, note_id)
+            if key not in self._seen:
+                self._differs(key, "key", "note", None, campaign_id)
+        for campaign_id, size in sorted(self._windows.keys() | self._listed_windows.keys()):
+            starts = {str(start): float(start) for start in self._windows.get((campaign_id, size), ())}
+            listed = self._listed_windows.get((campaign_id, size), {})
+            self._compare(windows_key(campaign_id, size), starts, listed, campaign_id)
+        for campaign_id in sorted(self._notes.keys() | self._listed_notes.keys()):
+            scores = {note: float(gmv_fen) for note, gmv_fen in self._notes.get(campaign_id, {}).items()}
+            self._compare(
+                notes_key(campaign_id), scores, self._listed_notes.get(campaign_id, {}), campaign_id
+            )
+        self._compare_campaigns()
+
+    def _window(self, key: str, name: Name, found: Mapping[str, str]) -> None:
+        self._findings.compared["windows"] += 1
+        window = (name.campaign_id, name.size, name.start_ms)
+        if self._truth.is_expired(window):
+            self._differs(key, "key", None, "a window whose retention has passed", name.campaign_id)
+        if name.size != "total":
+            self._windows.setdefault((name.campaign_id, name.size), set()).add(name.start_ms)
+        version = whole_number(found.get("version"))
+        if version is None or version < 1:
+            self._differs(key, "version", "a whole number from 1", found.get("version"), name.campaign_id)
+        else:
+            self.versions[window] = version
+        if name.size == "total":
+            self._total_times(key, name.campaign_id, found)
+        else:
+            final = "1" if self._truth.is_final(window) else "0"
+            if found.get("final") != final:
+                self._differs(key, "final", final, found.get("final"), name.campaign_id)
+        allowed = {"version", "updated_ms", "watermark_ms"} if name.size == "total" else {"version", "final"}
+        self._metrics(key, self._truth.metrics(window), found, allowed, name.campaign_id)
+
+    def _total_times(self, key: str, campaign_id: str, found: Mapping[str, str]) -> None:
+        if whole_number(found.get("updated_ms")) is None:
+            self._differs(key, "updated_ms", "a whole number", found.get("updated_ms"), campaign_id)
+        most_ms = max(self._truth.watermarks_ms.values(), default=None)
+        if most_ms is None or (
+            (campaign_id, "total", 0) not in self._truth.counts and "watermark_ms" not in found
+        ):
+            # Nothing but spend, which has no say in how far event time is.
+            return
+        watermark_ms = whole_number(found.get("watermark_ms"))
+        if watermark_ms is None or watermark_ms > most_ms:
+            # It is the one of the last change, so that it may be behind.
+            self._differs(key, "watermark_ms", f"at most {most_ms}", found.get("watermark_ms"), campaign_id)
+
+    def _note(self, key: str, name: Name, found: Mapping[str, str]) -> None:
+        self._findings.compared["notes"] += 1
+        gmv_fen = whole_number(found.get("gmv_fen"))
+        self._notes.setdefault(name.campaign_id, {})[name.note_id] = gmv_fen or 0
+        expected = self._truth.note_metrics((name.campaign_id, name.note_id))
+        self._metrics(key, expected, found, {"version", "updated_ms"}, name.campaign_id)
+
+    def _metrics(
+        self,
+        key: str,
+        expected: Mapping[str, int],
+        found: Mapping[str, str],
+        allowed: set[str],
+        campaign_id: str,
+    ) -> None:
+        metrics = {name: value for name, value in found.items() if name not in allowed}
+        as_text = {name: str(value) for name, value in expected.items()}
+        self._compare(key, as_text, metrics, campaign_id)
+
+    def _compare_campaigns(self) -> None:
+        shown = {campaign_id for campaign_id, _ in self._windows} | {
+            campaign_id for campaign_id, size, _ in self.versions if size == "total"
+        }
+        for campaign_id in sorted(self._known - self._listed_campaigns):
+            self._differs(CAMPAIGNS, campaign_id, "listed", None, campaign_id)
+        for campaign_id in sorted(
+            self._listed_campaigns - self._known - shown - self._truth.shops_configured.keys()
+        ):
+            self._differs(CAMPAIGNS, campaign_id, None, "listed", campaign_id)
+
+    def _compare(
+        self, key: str, expected: Mapping[str, Any], found: Mapping[str, Any], campaign_id: str
+    ) -> None:
+        for name, is_expected, is_found in differing(expected, found):
+            self._differs(key, name, is_expected, is_found, campaign_id)
+
+    def _differs(self, key: str, field: str, expected: Any, found: Any, campaign_id: str | None) -> None:
+        self._findings.add(Difference("redis", key, field, expected, found), campaign_id=campaign_id)
+
+
+def compare_redis(
+    truth: Truth, stored: Iterable[tuple[str, Mapping[str, Any] | None]], findings: Findings
+) -> dict[WindowKey, int]:
+    """Compare all keys of Redis, the list of campaigns first; returns the version of each window."""
+    comparison = RedisComparison(truth, findings)
+    for key, content in stored:
+        comparison.add(key, content)
+    comparison.finish()
+    return comparison.versions

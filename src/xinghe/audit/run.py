@@ -1,0 +1,173 @@
+"""The audit from beginning to end: read, recompute, compare."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from aiokafka import ConsumerRecord, TopicPartition
+from redis import Redis
+
+from xinghe.audit.attributions import FoundAttributions, compare_attributions
+from xinghe.audit.compare_redis import compare_redis
+from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
+from xinghe.audit.figures import Truth
+from xinghe.audit.findings import Findings
+from xinghe.audit.funnel import FoundFunnel, compare_funnel
+from xinghe.audit.intake import JOURNEY_TOPICS, Intake
+from xinghe.audit.log import Log
+from xinghe.audit.record import SourceRecord
+from xinghe.audit.redis_reading import stored
+from xinghe.audit.report import Report
+from xinghe.audit.truth import Recomputation
+from xinghe.domain.events import (
+    CAMPAIGN_FUNNEL,
+    DEAD_LETTER,
+    ORDER_ATTRIBUTED,
+    AdSpent,
+    CampaignConfigured,
+)
+
+CAMPAIGN_TOPICS: Final = (CampaignConfigured.topic, AdSpent.topic)
+TOPICS: Final = (*JOURNEY_TOPICS, *CAMPAIGN_TOPICS, ORDER_ATTRIBUTED, CAMPAIGN_FUNNEL, DEAD_LETTER)
+"""Refunds and identity links are not consumed yet and left out."""
+
+SETTLE_S: Final = 5.0
+"""After the last commit Redis follows within a moment, and the upserts of the funnel within a second or two."""
+SETTLE_PAUSE_S: Final = 0.5
+
+Say = Callable[[str], None]
+
+
+class RecordsGoneError(Exception):
+    """A source topic has lost its first records, so the whole truth cannot be known any more."""
+
+    def __init__(self, partition: TopicPartition, offset: int) -> None:
+        super().__init__(
+            f"the records of {partition.topic}-{partition.partition} before offset {offset} are gone: they "
+            "passed the topic's retention or were deleted. Without them the figures cannot be recomputed; audit "
+            "before the retention passes, or raise it"
+        )
+
+
+class AuditOptions(NamedTuple):
+    """How the stream is set, and how many differences are named one by one."""
+
+    touch_window_ms: int
+    payment_window_ms: int
+    journey_events_max: int
+    shown_max: int
+
+
+async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOptions, say: Say) -> Report:
+    """Recompute everything from the source topics and compare; the stream should be idle.
+
+    ``kafka_options`` go to every aiokafka client; ``redis`` must decode responses; ``say`` is told how far the audit
+    is. In memory stand the events of one partition (about 1 KB each), a window or note about 0.5 KB, an order about
+    2 KB. Raises ``MissingTopicsError``, ``RecordsGoneError``, and what aiokafka and redis raise.
+    """
+    started_s = time.monotonic()
+    log = await Log.open(TOPICS, **kafka_options)
+    try:
+        source_partitions = log.of((*JOURNEY_TOPICS, *CAMPAIGN_TOPICS))
+        ends = await log.ends(source_partitions)
+        letters = FoundDeadLetters()
+        await _read_all(log, DEAD_LETTER, letters.add)
+        truth = await _recompute(log, ends, letters, options, say)
+        attributions = FoundAttributions()
+        await _read_all(log, ORDER_ATTRIBUTED, attributions.add)
+        findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
+        compare_dead_letters(truth, letters, findings)
+        compare_attributions(truth, attributions, findings)
+        findings.merge(await _compare_figures(log, redis, truth, options.shown_max, say))
+        ends_now = await log.ends(source_partitions)
+    finally:
+        await log.close()
+    return Report(
+        truth=truth,
+        findings=findings,
+        dead_letters=len(letters.letters),
+        arrived=sum(ends_now[partition] - ends[partition] for partition in source_partitions),
+        seconds=time.monotonic() - started_s,
+    )
+
+
+async def _recompute(
+    log: Log, ends: Mapping[TopicPartition, int], letters: FoundDeadLetters, options: AuditOptions, say: Say
+) -> Truth:
+    """The truth, one partition of the journeys topics after the other: whole journeys are in one."""
+    begins = await log.begins(ends)
+    for partition, begin in sorted(begins.items()):
+        if begin > 0 and partition.topic != CampaignConfigured.topic:
+            raise RecordsGoneError(partition, begin)
+    recomputation = Recomputation(
+        options.touch_window_ms, options.payment_window_ms, options.journey_events_max
+    )
+    too_late = letters.too_late
+    journeys = [partition for partition in ends if partition.topic in JOURNEY_TOPICS]
+    for number in sorted({partition.partition for partition in journeys}):
+        intake = Intake(too_late)
+        await _take(log, intake, [each for each in journeys if each.partition == number], begins, ends)
+        recomputation.add_partition(number, intake.take_accepted())
+        recomputation.add_intake(intake)
+        say(f"partition {number}: {intake.events_in:,} records recomputed")
+    intake = Intake(too_late)
+    await _take(log, intake, [each for each in ends if each.topic in CAMPAIGN_TOPICS], begins, ends)
+    for event in intake.take_accepted():
+        recomputation.add_campaign_event(event)
+    recomputation.add_intake(intake)
+    say(f"spend and settings: {intake.events_in:,} records")
+    return recomputation.finish()
+
+
+async def _take(
+    log: Log,
+    intake: Intake,
+    partitions: Iterable[TopicPartition],
+    begins: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+) -> None:
+    async for records in log.read(begins, {partition: ends[partition] for partition in partitions}):
+        intake.add(
+            SourceRecord(
+                record.topic, record.partition, record.offset, record.timestamp, record.key, record.value
+            )
+            for record in records
+        )
+
+
+async def _read_all(log: Log, topic: str, take: Callable[[ConsumerRecord], None]) -> None:
+    """Hand every record of the topic to ``take``."""
+    partitions = log.of([topic])
+    await _read_on(log, await log.begins(partitions), take)
+
+
+async def _read_on(
+    log: Log, begins: Mapping[TopicPartition, int], take: Callable[[ConsumerRecord], None]
+) -> dict[TopicPartition, int]:
+    """Hand the records from ``begins`` on to ``take``; returns where the next reading goes on."""
+    ends = await log.ends(begins)
+    async for records in log.read(begins, ends):
+        for record in records:
+            take(record)
+    return ends
+
+
+async def _compare_figures(log: Log, redis: Redis, truth: Truth, shown_max: int, say: Say) -> Findings:
+    """Compare Redis and the funnel topic; what differs is looked at again until it has had time to settle."""
+    funnel = FoundFunnel()
+    position = await log.begins(log.of([CAMPAIGN_FUNNEL]))
+    deadline_s = time.monotonic() + SETTLE_S
+    while True:
+        position = await _read_on(log, position, funnel.add)
+        findings = Findings(shown_max, truth.apart, truth.apart_campaigns)
+        versions = await asyncio.to_thread(compare_redis, truth, stored(redis), findings)
+        compare_funnel(truth, funnel, versions, findings)
+        if not findings.differences or time.monotonic() > deadline_s:
+            return findings
+        say(
+            f"{findings.differences:,} values differ; looking again, since the last commit may be a moment old"
+        )
+        await asyncio.sleep(SETTLE_PAUSE_S)

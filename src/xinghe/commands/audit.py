@@ -1,0 +1,129 @@
+"""``xinghe audit``: recompute the whole truth from the source topics and compare."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import click
+
+from xinghe.audit.report import Report, as_json, as_text
+from xinghe.commands.connect import (
+    UnavailableError,
+    kafka_client_options,
+    wait_for_kafka,
+    wait_for_redis,
+)
+from xinghe.commands.options import json_option, kafka_option, load_settings, redis_option
+
+
+@click.command("audit")
+@kafka_option
+@redis_option
+@json_option
+@click.option(
+    "--application-id",
+    default=lambda: load_settings().application_id,
+    show_default="xinghe",
+    help="Consumer group of the stream, whose lag must be 0.",
+)
+@click.option(
+    "--wait-s",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait until the stream has processed everything.",
+)
+@click.option(
+    "--journey-events-max",
+    type=click.IntRange(min=1),
+    default=lambda: load_settings().journey_events_max,
+    show_default="2000",
+    help="Events that the stream keeps per person; people with more are named apart.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Differences named one by one; all are counted.",
+)
+def command(
+    kafka_bootstrap_servers: str,
+    redis_url: str,
+    as_json: bool,
+    application_id: str,
+    wait_s: float,
+    journey_events_max: int,
+    limit: int,
+) -> None:
+    """Recompute the whole truth from the source topics and compare.
+
+    A separate, plain and slow computation reads every source record again and compares each window, note and list
+    in Redis, the last upsert of each window of the funnel, the last attribution of each order and its revisions, and
+    each dead letter. The traffic should be stopped and a worker run until all is processed.
+
+    Ends with exit code 0 if nothing differs, 1 if anything does or the stream is behind, 69 if Kafka or Redis
+    cannot be reached. It needs about 1 KB of memory for each event of the largest partition.
+
+    \b
+    Examples:
+      xinghe audit
+      xinghe audit --json --limit 1000 > differences.json
+    """
+    report = asyncio.run(
+        _audit(kafka_bootstrap_servers, redis_url, application_id, wait_s, journey_events_max, limit)
+    )
+    _print(report, as_json)
+    sys.exit(1 if report.differences else 0)
+
+
+async def _audit(
+    bootstrap: str, redis_url: str, group: str, wait_s: float, journey_events_max: int, limit: int
+) -> Report:
+    from aiokafka.errors import KafkaError
+    from redis import Redis
+    from redis.exceptions import RedisError
+
+    from streams.settings import without_password
+    from xinghe.audit.log import MissingTopicsError
+    from xinghe.audit.run import AuditOptions, RecordsGoneError, audit
+    from xinghe.commands.lag import wait_until_processed
+
+    settings = load_settings()
+    client_options: dict[str, Any] = kafka_client_options()
+    options = AuditOptions(settings.touch_window_ms, settings.payment_window_ms, journey_events_max, limit)
+    await wait_for_kafka(bootstrap)
+    await wait_for_redis(redis_url)
+    redis = Redis.from_url(redis_url, decode_responses=True)
+    try:
+        await wait_until_processed(bootstrap, group, wait_s, **client_options)
+        return await audit({"bootstrap_servers": bootstrap, **client_options}, redis, options, _say)
+    except MissingTopicsError as error:
+        raise click.ClickException(f"{error}. Create them with: xinghe topics create") from error
+    except RecordsGoneError as error:
+        raise click.ClickException(f"{error}.") from error
+    except KafkaError as error:
+        raise UnavailableError(
+            f"Kafka at {bootstrap} failed during the audit: {error!r}. Run it again."
+        ) from error
+    except RedisError as error:
+        shown = without_password(redis_url)
+        raise UnavailableError(f"Redis at {shown} failed during the audit: {error}. Run it again.") from error
+    finally:
+        redis.close()
+
+
+def _say(line: str) -> None:
+    click.echo(f"audit: {line}", err=True)
+
+
+def _print(report: Report, in_json: bool) -> None:
+    if in_json:
+        import orjson
+
+        click.echo(orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2))
+        return
+    for line in as_text(report):
+        click.echo(line)
