@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import click
@@ -30,45 +32,31 @@ class NotProcessedError(click.ClickException):
 async def unprocessed_records(bootstrap: str, group: str, **client_options: Any) -> int:
     """Records of the consumed topics that ``group`` has not committed; 0 once all is processed.
 
-    Markers of transactions take offsets too, without being records; near the end of a partition, where it
-    decides between 0 and more, they are not counted.
+    What belongs to a transaction that is not ended yet counts too. Markers of transactions take offsets
+    without being records; near the end of a partition, where it decides between 0 and more, they do not
+    count.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client_options)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        **client_options,
-    )
-    try:
-        await admin.start()
-        await consumer.start()
+    async with (
+        _started(AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client_options)) as admin,
+        _started(_reader(bootstrap, "read_committed", client_options)) as ended,
+        _started(_reader(bootstrap, "read_uncommitted", client_options)) as written,
+    ):
         partitions = [
             TopicPartition(topic["topic"], partition["partition"])
             for topic in await admin.describe_topics(list(CONSUMED_TOPICS))
             for partition in topic["partitions"]
         ]
-        ends = await consumer.end_offsets(partitions)
-        begins = await consumer.beginning_offsets(partitions)
-        committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
-        starts = {
-            # The broker says -1 of a partition that the group has not committed yet.
-            partition: max(committed[partition].offset if partition in committed else -1, begins[partition])
-            for partition in partitions
-        }
+        # In this order: what is committed after the ends were read only makes the rest smaller.
+        ends = await ended.end_offsets(partitions)
+        written_ends = await written.end_offsets(partitions)
+        starts = await _starts(admin, ended, group, partitions)
+        not_ended: int = sum(written_ends[partition] - ends[partition] for partition in partitions)
         behind = {
             partition: ends[partition] for partition in partitions if starts[partition] < ends[partition]
         }
-        far: int = sum(
-            behind.pop(partition) - starts[partition]
-            for partition in list(behind)
-            if behind[partition] - starts[partition] > READ_OFFSETS_MAX
-        )
-        return far + await _count(consumer, behind, starts)
-    finally:
-        await consumer.stop()
-        await admin.close()
+        far = [partition for partition in behind if behind[partition] - starts[partition] > READ_OFFSETS_MAX]
+        far_behind: int = sum(behind.pop(partition) - starts[partition] for partition in far)
+        return not_ended + far_behind + await _count(ended, behind, starts)
 
 
 async def wait_until_processed(bootstrap: str, group: str, timeout_s: float, **client_options: Any) -> None:
@@ -87,6 +75,39 @@ async def wait_until_processed(bootstrap: str, group: str, timeout_s: float, **c
                 "fast enough? See its log"
             )
         await asyncio.sleep(0.5)
+
+
+@asynccontextmanager
+async def _started(client: Any) -> AsyncIterator[Any]:
+    """The client, started; an admin client is closed, a consumer stopped at the end."""
+    try:
+        await client.start()
+        yield client
+    finally:
+        await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+
+
+def _reader(bootstrap: str, isolation_level: str, client_options: dict[str, Any]) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        isolation_level=isolation_level,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        **client_options,
+    )
+
+
+async def _starts(
+    admin: AIOKafkaAdminClient,
+    reader: AIOKafkaConsumer,
+    group: str,
+    partitions: Sequence[TopicPartition],
+) -> dict[TopicPartition, int]:
+    """Where the group goes on in each partition: its committed offset, else the first there is."""
+    begins = await reader.beginning_offsets(partitions)
+    committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
+    # The broker says -1 of a partition that the group has not committed.
+    return {partition: max(committed[partition].offset, begins[partition]) for partition in partitions}
 
 
 async def _count(

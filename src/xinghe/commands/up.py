@@ -15,10 +15,18 @@ from xinghe.embedded import DATA_DIR_DEFAULT, LIB_DIR_DEFAULT, EmbeddedError, Em
 
 @click.command()
 @click.option(
-    "--kafka-port", type=click.IntRange(0, 65_535), default=9092, show_default=True, help="0 takes a free port."
+    "--kafka-port",
+    type=click.IntRange(0, 65_535),
+    default=9092,
+    show_default=True,
+    help="0 takes a free port.",
 )
 @click.option(
-    "--redis-port", type=click.IntRange(0, 65_535), default=6379, show_default=True, help="0 takes a free port."
+    "--redis-port",
+    type=click.IntRange(0, 65_535),
+    default=6379,
+    show_default=True,
+    help="0 takes a free port.",
 )
 @click.option(
     "--data-dir",
