@@ -1,0 +1,195 @@
+"""Campaign funnels as people and programs read them: a table of rich, a JSON object.
+
+What is not known is a dash in the table and absent (or null) in JSON, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final, NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from xinghe.domain.metrics import COUNTED_NAMES
+from xinghe.domain.windows import SHANGHAI_OFFSET_MS
+from xinghe.serving import Funnel
+
+UNKNOWN: Final = "-"
+SHANGHAI: Final = timezone(timedelta(milliseconds=SHANGHAI_OFFSET_MS), "Asia/Shanghai")
+SUMMED_NAMES: Final = (*COUNTED_NAMES, "engagements", "spend_fen")
+"""The metrics that add up over campaigns; distinct people do not."""
+
+
+class Figures(NamedTuple):
+    """What was read from Redis at ``read_ms``: funnels to date, in the order to show them."""
+
+    read_ms: int
+    funnels: Sequence[Funnel]
+
+
+def roi(gmv_fen: int | None, spend_fen: int | None) -> float | None:
+    """Gross return on ad spend; ``None`` while the spend is unknown or nothing.
+
+    >>> roi(250, 100), roi(250, None), roi(250, 0)
+    (2.5, None, None)
+    """
+    if gmv_fen is None or not spend_fen:
+        return None
+    return round(gmv_fen / spend_fen, 4)
+
+
+def sums(funnels: Iterable[Funnel]) -> dict[str, int]:
+    """The metrics that add up, over all funnels that know them; without an entry where none does."""
+    summed: dict[str, int] = {}
+    for funnel in funnels:
+        for name in SUMMED_NAMES:
+            if (value := funnel.get(name)) is not None:
+                summed[name] = summed.get(name, 0) + value
+    return summed
+
+
+def sums_roi(funnels: Iterable[Funnel]) -> float | None:
+    """The ROI of the campaigns whose spend is known, taken together."""
+    known = sums(funnel for funnel in funnels if funnel.get("spend_fen") is not None)
+    return roi(known.get("gmv_fen"), known.get("spend_fen"))
+
+
+def as_json(figures: Figures | None, problem: str | None) -> dict[str, Any]:
+    """The figures for programs; with a ``problem`` they are the last that could be read, if any."""
+    funnels = figures.funnels if figures else ()
+    return {
+        "read_ms": figures.read_ms if figures else None,
+        "problem": problem,
+        "totals": {"campaigns": len(funnels), "metrics": sums(funnels), "roi": sums_roi(funnels)},
+        "campaigns": [
+            {
+                "campaign_id": funnel.campaign_id,
+                "updated_ms": funnel.updated_ms,
+                "watermark_ms": funnel.watermark_ms,
+                "version": funnel.version,
+                "metrics": funnel.metrics,
+                "roi": roi(funnel.get("gmv_fen"), funnel.get("spend_fen")),
+            }
+            for funnel in funnels
+        ],
+    }
+
+
+def as_table(figures: Figures | None, problem: str | None, now_ms: int, rows_max: int) -> RenderableType:
+    """The figures for people: what they add up to, how fresh they are, and a row for each campaign."""
+    if figures is None:
+        return Text(problem or "", style="bold red")
+    lines: list[RenderableType] = [_sums_line(figures.funnels), _freshness_line(figures, now_ms)]
+    if problem is not None:
+        old = _age(now_ms - figures.read_ms)
+        lines.insert(0, Text(f"{problem}. OLD FIGURES, read {old} ago:", style="bold red"))
+    if not figures.funnels:
+        lines.append(Text("No campaign has any figures yet: are the worker and the traffic running?"))
+        return Group(*lines)
+    lines.append(_campaigns_table(figures.funnels[:rows_max], now_ms, is_old=problem is not None))
+    if (hidden := len(figures.funnels) - rows_max) > 0:
+        lines.append(Text(f"and {hidden:,} more campaigns (see --limit)", style="dim"))
+    return Group(*lines)
+
+
+def _sums_line(funnels: Sequence[Funnel]) -> Text:
+    metrics = sums(funnels)
+    return Text.assemble(
+        (f"{len(funnels):,} campaigns", "bold"),
+        f"   views {_count(metrics.get('views'))}",
+        f"   ad clicks {_count(metrics.get('ad_clicks'))}",
+        f"   orders {_orders(metrics.get('orders_micros'))}",
+        f"   GMV {_yuan(metrics.get('gmv_fen'))}",
+        f"   spend {_yuan(metrics.get('spend_fen'))}",
+        f"   ROI {_ratio(sums_roi(funnels))}",
+    )
+
+
+def _freshness_line(figures: Figures, now_ms: int) -> Text:
+    changed_ms = max((f.updated_ms for f in figures.funnels if f.updated_ms is not None), default=None)
+    watermark_ms = max((f.watermark_ms for f in figures.funnels if f.watermark_ms is not None), default=None)
+    complete = UNKNOWN
+    if watermark_ms is not None:
+        at = datetime.fromtimestamp(watermark_ms / 1000, UTC).astimezone(SHANGHAI)
+        complete = f"{at:%Y-%m-%d %H:%M:%S} {SHANGHAI}, {_age(now_ms - watermark_ms)} ago"
+    changed = UNKNOWN if changed_ms is None else f"{_age(now_ms - changed_ms)} ago"
+    return Text(f"last change {changed}   events complete up to {complete}", style="dim")
+
+
+def _campaigns_table(funnels: Sequence[Funnel], now_ms: int, *, is_old: bool) -> Table:
+    table = Table(style="dim" if is_old else "", row_styles=["dim"] if is_old else None, header_style="bold")
+    table.add_column("campaign", overflow="ellipsis", no_wrap=True, min_width=12)
+    for heading in (
+        *("views", "engaged", "ad clicks", "visits", "carts", "orders"),
+        *("GMV ¥", "spend ¥", "ROI", "changed", "watermark"),
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for funnel in funnels:
+        table.add_row(
+            # As text: an id may hold what rich would take for markup.
+            Text(funnel.campaign_id),
+            *(
+                _count(funnel.get(name))
+                for name in ("views", "engagements", "ad_clicks", "store_visits", "cart_adds")
+            ),
+            _orders(funnel.get("orders_micros")),
+            _yuan(funnel.get("gmv_fen")),
+            _yuan(funnel.get("spend_fen")),
+            _ratio(roi(funnel.get("gmv_fen"), funnel.get("spend_fen"))),
+            _since(funnel.updated_ms, now_ms),
+            _since(funnel.watermark_ms, now_ms),
+        )
+    return table
+
+
+def _count(value: int | None) -> str:
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def _orders(micros: int | None) -> str:
+    """Orders, with the part of an order that a split credit leaves.
+
+    >>> _orders(3_000_000), _orders(2_400_000), _orders(None)
+    ('3', '2.4', '-')
+    """
+    if micros is None:
+        return UNKNOWN
+    whole, part = divmod(micros, 1_000_000)
+    return f"{whole:,}" if part == 0 else f"{whole:,}.{part:06d}".rstrip("0")
+
+
+def _yuan(fen: int | None) -> str:
+    """Money in yuan, exact.
+
+    >>> _yuan(123_456_789_05), _yuan(0), _yuan(None)
+    ('123,456,789.05', '0.00', '-')
+    """
+    return UNKNOWN if fen is None else f"{fen // 100:,}.{fen % 100:02d}"
+
+
+def _ratio(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:,.2f}"
+
+
+def _since(time_ms: int | None, now_ms: int) -> str:
+    return UNKNOWN if time_ms is None else _age(now_ms - time_ms)
+
+
+def _age(age_ms: int) -> str:
+    """A time span in its two largest units, or one; a clock that is behind shows as 0.
+
+    >>> _age(-5), _age(1_234), _age(61_000), _age(3_700_000), _age(90_000_000)
+    ('0.0 s', '1.2 s', '1 min 01 s', '1 h 01 min', '1 d 01 h')
+    """
+    seconds = max(age_ms, 0) / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days:,} d {hour:02d} h"
+    return f"{hours} h {minute:02d} min" if hours else f"{minute} min {second:02d} s"

@@ -1,0 +1,96 @@
+"""The table of ``xinghe watch`` and its JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from xinghe.commands.funnel_table import Figures, as_json, as_table, sums, sums_roi
+from xinghe.serving import Funnel
+
+NOW_MS = 1_700_000_065_000
+
+
+def funnel(campaign_id: str, **metrics: int) -> Funnel:
+    return Funnel(campaign_id, "total", 0, None, metrics, 3, None, NOW_MS - 500, NOW_MS - 65_000)
+
+
+def shown(figures: Figures | None, problem: str | None = None, rows_max: int = 10) -> str:
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(as_table(figures, problem, NOW_MS, rows_max))
+    return capture.get()
+
+
+def row(text: str, campaign_id: str) -> list[str]:
+    (line,) = (line for line in text.splitlines() if campaign_id in line)
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def test_a_row_shows_what_is_known_and_a_dash_for_the_rest() -> None:
+    known = funnel(
+        "c1",
+        views=1234,
+        engagements=5,
+        ad_clicks=6,
+        store_visits=7,
+        cart_adds=8,
+        orders_micros=1_500_000,
+        gmv_fen=123_456_05,
+        spend_fen=100_000_00,
+    )
+    text = shown(Figures(NOW_MS, [known, funnel("c2", views=0)]))
+    assert row(text, "c1") == [
+        *("c1", "1,234", "5", "6", "7", "8", "1.5", "123,456.05", "100,000.00", "1.23", "0.5 s", "1 min 05 s")
+    ]
+    assert row(text, "c2") == ["c2", "0", *(["-"] * 8), "0.5 s", "1 min 05 s"]
+    assert "2 campaigns" in text
+    assert "events complete up to 2023-11-15 06:13:20 Asia/Shanghai, 1 min 05 s ago" in text
+
+
+def test_an_id_that_looks_like_markup_is_shown_as_it_is() -> None:
+    assert "[red]c1" in shown(Figures(NOW_MS, [funnel("[red]c1", views=1)]))
+
+
+def test_old_figures_are_marked() -> None:
+    text = shown(
+        Figures(NOW_MS - 7_000, [funnel("c1", views=1)]), "Redis at redis://r:1/0 is not available: gone"
+    )
+    assert "Redis at redis://r:1/0 is not available: gone. OLD FIGURES, read 7.0 s ago:" in text
+    assert row(text, "c1")[1] == "1"
+
+
+def test_no_figures_yet() -> None:
+    assert "No campaign has any figures yet" in shown(Figures(NOW_MS, []))
+    assert shown(None, "Redis is away").strip() == "Redis is away"
+
+
+def test_rows_beyond_the_limit_count_in_the_totals() -> None:
+    text = shown(Figures(NOW_MS, [funnel(f"c{i}", views=1) for i in range(5)]), rows_max=2)
+    assert "views 5" in text
+    assert "and 3 more campaigns" in text
+    assert "c2" not in text
+
+
+def test_roi_of_all_leaves_out_gmv_without_known_spend() -> None:
+    funnels = [funnel("a", gmv_fen=300, spend_fen=100), funnel("b", gmv_fen=5_000)]
+    assert sums_roi(funnels) == 3.0
+    assert sums(funnels) == {"gmv_fen": 5_300, "spend_fen": 100}
+    assert "spend_fen" not in sums([funnel("b", gmv_fen=5_000)])
+
+
+def test_people_are_not_added_up() -> None:
+    assert sums([funnel("a", buyers=1, views=2), funnel("b", buyers=1, views=2)]) == {"views": 4}
+
+
+def test_json() -> None:
+    value: dict[str, Any] = as_json(Figures(5, [funnel("c1", gmv_fen=250, spend_fen=100)]), None)
+    assert value["totals"] == {"campaigns": 1, "metrics": {"gmv_fen": 250, "spend_fen": 100}, "roi": 2.5}
+    assert value["campaigns"][0]["roi"] == 2.5
+    assert as_json(None, "away") == {
+        "read_ms": None,
+        "problem": "away",
+        "totals": {"campaigns": 0, "metrics": {}, "roi": None},
+        "campaigns": [],
+    }
