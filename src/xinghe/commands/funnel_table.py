@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final, NamedTuple
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,19 @@ UNKNOWN: Final = "-"
 SHANGHAI: Final = timezone(timedelta(milliseconds=SHANGHAI_OFFSET_MS), "Asia/Shanghai")
 SUMMED_NAMES: Final = (*COUNTED_NAMES, "engagements", "spend_fen")
 """The metrics that add up over campaigns; distinct people do not."""
+
+CAMPAIGN_WIDTH_MIN: Final = 16
+COLUMN_GAP: Final = 2
+LEFT_OUT_FIRST: Final = (
+    "changed",
+    "watermark",
+    "engaged",
+    "visits",
+    "carts",
+    "ad clicks",
+    "spend ¥",
+    "views",
+)
 
 
 class Figures(NamedTuple):
@@ -78,7 +92,9 @@ def as_json(figures: Figures | None, problem: str | None) -> dict[str, Any]:
     }
 
 
-def as_table(figures: Figures | None, problem: str | None, now_ms: int, rows_max: int) -> RenderableType:
+def as_table(
+    figures: Figures | None, problem: str | None, *, now_ms: int, rows_max: int, width: int
+) -> RenderableType:
     """The figures for people: what they add up to, how fresh they are, and a row for each campaign."""
     if figures is None:
         return Text(problem or "", style="bold red")
@@ -89,9 +105,9 @@ def as_table(figures: Figures | None, problem: str | None, now_ms: int, rows_max
     if not figures.funnels:
         lines.append(Text("No campaign has any figures yet: are the worker and the traffic running?"))
         return Group(*lines)
-    lines.append(_campaigns_table(figures.funnels[:rows_max], now_ms, is_old=problem is not None))
+    lines.append(_campaigns_table(figures.funnels[:rows_max], now_ms, width, is_old=problem is not None))
     if (hidden := len(figures.funnels) - rows_max) > 0:
-        lines.append(Text(f"and {hidden:,} more campaigns (see --limit)", style="dim"))
+        lines.append(Text(f"and {hidden:,} more (see --limit)", style="dim"))
     return Group(*lines)
 
 
@@ -119,30 +135,52 @@ def _freshness_line(figures: Figures, now_ms: int) -> Text:
     return Text(f"last change {changed}   events complete up to {complete}", style="dim")
 
 
-def _campaigns_table(funnels: Sequence[Funnel], now_ms: int, *, is_old: bool) -> Table:
-    table = Table(style="dim" if is_old else "", row_styles=["dim"] if is_old else None, header_style="bold")
-    table.add_column("campaign", overflow="ellipsis", no_wrap=True, min_width=12)
-    for heading in (
-        *("views", "engaged", "ad clicks", "visits", "carts", "orders"),
-        *("GMV ¥", "spend ¥", "ROI", "changed", "watermark"),
-    ):
+def _campaigns_table(funnels: Sequence[Funnel], now_ms: int, width: int, *, is_old: bool) -> Table:
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 0, 0, 1),
+        pad_edge=False,
+        style="dim" if is_old else "",
+        header_style="bold",
+    )
+    # The only column that may be cut: half a number would be a wrong number.
+    table.add_column("campaign", overflow="ellipsis", min_width=CAMPAIGN_WIDTH_MIN)
+    columns = _fitting(_columns(funnels, now_ms), width)
+    for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)
-    for funnel in funnels:
-        table.add_row(
-            # As text: an id may hold what rich would take for markup.
-            Text(funnel.campaign_id),
-            *(
-                _count(funnel.get(name))
-                for name in ("views", "engagements", "ad_clicks", "store_visits", "cart_adds")
-            ),
-            _orders(funnel.get("orders_micros")),
-            _yuan(funnel.get("gmv_fen")),
-            _yuan(funnel.get("spend_fen")),
-            _ratio(roi(funnel.get("gmv_fen"), funnel.get("spend_fen"))),
-            _since(funnel.updated_ms, now_ms),
-            _since(funnel.watermark_ms, now_ms),
-        )
+    for funnel, cells in zip(funnels, zip(*columns.values(), strict=True), strict=True):
+        # As text: an id may hold what rich would take for markup.
+        table.add_row(Text(funnel.campaign_id), *cells)
     return table
+
+
+def _columns(funnels: Sequence[Funnel], now_ms: int) -> dict[str, list[str]]:
+    """Heading to cells, one for each funnel."""
+    return {
+        "views": [_count(funnel.get("views")) for funnel in funnels],
+        "engaged": [_count(funnel.get("engagements")) for funnel in funnels],
+        "ad clicks": [_count(funnel.get("ad_clicks")) for funnel in funnels],
+        "visits": [_count(funnel.get("store_visits")) for funnel in funnels],
+        "carts": [_count(funnel.get("cart_adds")) for funnel in funnels],
+        "orders": [_orders(funnel.get("orders_micros")) for funnel in funnels],
+        "GMV ¥": [_yuan(funnel.get("gmv_fen")) for funnel in funnels],
+        "spend ¥": [_yuan(funnel.get("spend_fen")) for funnel in funnels],
+        "ROI": [_ratio(roi(funnel.get("gmv_fen"), funnel.get("spend_fen"))) for funnel in funnels],
+        "changed": [_since(funnel.updated_ms, now_ms) for funnel in funnels],
+        "watermark": [_since(funnel.watermark_ms, now_ms) for funnel in funnels],
+    }
+
+
+def _fitting(columns: dict[str, list[str]], width: int) -> dict[str, list[str]]:
+    """The columns less those that a narrow terminal has no room for, the least missed first."""
+    left = width - CAMPAIGN_WIDTH_MIN
+    needed = {heading: max(map(len, (heading, *cells))) + COLUMN_GAP for heading, cells in columns.items()}
+    for heading in LEFT_OUT_FIRST:
+        if sum(needed.values()) <= left:
+            break
+        del needed[heading]
+    return {heading: columns[heading] for heading in needed}
 
 
 def _count(value: int | None) -> str:
@@ -181,15 +219,15 @@ def _since(time_ms: int | None, now_ms: int) -> str:
 def _age(age_ms: int) -> str:
     """A time span in its two largest units, or one; a clock that is behind shows as 0.
 
-    >>> _age(-5), _age(1_234), _age(61_000), _age(3_700_000), _age(90_000_000)
-    ('0.0 s', '1.2 s', '1 min 01 s', '1 h 01 min', '1 d 01 h')
+    >>> _age(-5), _age(1_234), _age(62_900), _age(3_700_000), _age(90_000_000)
+    ('0.0 s', '1.2 s', '63 s', '1 h 01 min', '1 d 01 h')
     """
     seconds = max(age_ms, 0) / 1000
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, second = divmod(int(seconds), 60)
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = int(seconds) // 60
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     if days:
         return f"{days:,} d {hour:02d} h"
-    return f"{hours} h {minute:02d} min" if hours else f"{minute} min {second:02d} s"
+    return f"{hours} h {minute:02d} min" if hours else f"{minute} min"

@@ -154,7 +154,10 @@ def _lines(is_json: bool, limit: int | None) -> Show:
         nonlocal shown
         funnels = figures.funnels if figures else ()
         if (funnels, problem is None) != shown:
-            console.print(as_table(figures, problem, _now_ms(), limit or len(funnels)))
+            rows_max = limit or len(funnels)
+            console.print(
+                as_table(figures, problem, now_ms=_now_ms(), rows_max=rows_max, width=console.width)
+            )
             shown = (funnels, problem is None)
 
     return print_changed
@@ -168,7 +171,8 @@ def _screen(limit: int | None) -> Iterator[Show]:
 
         def redraw(figures: Figures | None, problem: str | None) -> None:
             rows_max = limit or max(1, console.height - LINES_BESIDE_ROWS)
-            live.update(as_table(figures, problem, _now_ms(), rows_max), refresh=True)
+            table = as_table(figures, problem, now_ms=_now_ms(), rows_max=rows_max, width=console.width)
+            live.update(table, refresh=True)
 
         yield redraw
 
