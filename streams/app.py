@@ -156,7 +156,8 @@ def run_worker(settings: Settings) -> int:
     gc.disable()
     if settings.metrics_port:
         prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
-    worker = faust.Worker(app, loglevel=settings.log_level, redirect_stdouts=False, logging_config=None)
+    library_level = "debug" if settings.log_level == "debug" else "warning"
+    worker = faust.Worker(app, loglevel=library_level, redirect_stdouts=False, logging_config=None)
     log.info("worker starts", instance=settings.instance, kafka=settings.kafka_bootstrap_servers)
     try:
         worker.execute_from_commandline()

@@ -32,8 +32,6 @@ PAUSE_S_MAX: Final = 2.0
 """The longest pause between attempts while Redis is away."""
 PENDING_KEYS_MAX: Final = 200_000
 """Above this many waiting windows and notes they are dropped and all is written anew once Redis is back."""
-NOTES_S: Final = 1.0
-"""Notes are shown at most once a second: a campaign has hundreds, and ranks need no more."""
 CHUNK: Final = 500
 CLOSE_S: Final = 2.0
 
@@ -47,8 +45,7 @@ class RedisSink:
         self._partitions = partitions
         self._writer: FunnelWriter | None = None
         self._windows: dict[bytes, bytes | None] = {}
-        self._notes: dict[tuple[str, str], bytes] = {}
-        self._notes_written_s = 0.0
+        self._notes: dict[tuple[str, str], bytes | None] = {}
         self._watermark_ms = 0
         self._oldest_ms = 0
         self._incarnation = ""
@@ -142,20 +139,14 @@ class RedisSink:
             sequence, everything = self._rebuild
             await self._write_all(writer, sequence, everything)
             self._rebuild = None
-        elif not self._needs_all and (self._windows or self._notes_due()):
+        elif not self._needs_all and (self._windows or self._notes):
             await self._write_changes(writer)
         metric_defs.REDIS_PENDING.labels(str(self._partition)).set(len(self._windows) + len(self._notes))
-
-    def _notes_due(self) -> bool:
-        return bool(self._notes) and time.monotonic() - self._notes_written_s >= NOTES_S
 
     async def _write_changes(self, writer: FunnelWriter) -> None:
         sequence, oldest_ms, watermark_ms = self._sequence, self._oldest_ms, self._watermark_ms
         windows, self._windows = self._windows, {}
-        notes: dict[tuple[str, str], bytes] = {}
-        if self._notes_due():
-            notes, self._notes = self._notes, {}
-            self._notes_written_s = time.monotonic()
+        notes, self._notes = self._notes, {}
         self._oldest_ms = 0
         try:
             outcome = await writer.write(sequence, _commit_write(windows, notes, watermark_ms))
@@ -198,7 +189,6 @@ class RedisSink:
         self._writing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._writing
-        self._notes_written_s = 0.0
         with contextlib.suppress(ServingError, asyncio.TimeoutError):
             await asyncio.wait_for(self._write(self._writer), CLOSE_S)
 
@@ -213,12 +203,14 @@ def _chunks(everything: Committed) -> Iterator[CommitWrite]:
 
 
 def _commit_write(
-    windows: dict[bytes, bytes | None], notes: dict[tuple[str, str], bytes], watermark_ms: int
+    windows: dict[bytes, bytes | None], notes: dict[tuple[str, str], bytes | None], watermark_ms: int
 ) -> CommitWrite:
     now_ms = int(time.time() * 1000)
     window_writes = [_window_write(packed, value, watermark_ms, now_ms) for packed, value in windows.items()]
     note_writes = [
-        NoteWrite(campaign_id, note_id, shown_metrics(decode_counts(value), None, None))
+        NoteWrite(
+            campaign_id, note_id, None if value is None else shown_metrics(decode_counts(value), None, None)
+        )
         for (campaign_id, note_id), value in notes.items()
     ]
     changed = {write.campaign_id for write in window_writes} | {write.campaign_id for write in note_writes}

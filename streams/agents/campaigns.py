@@ -22,6 +22,7 @@ from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.delta import Delta, Watermark
 from xinghe.domain.funnel import (
+    Change,
     Changes,
     Spend,
     StartIndex,
@@ -81,7 +82,7 @@ class Committed(msgspec.Struct):
     """What one commit changed; a window or note that is ``None`` was dropped."""
 
     windows: dict[bytes, bytes | None]
-    notes: dict[tuple[str, str], bytes]
+    notes: dict[tuple[str, str], bytes | None]
     watermark_ms: int
     oldest_ms: int
 
@@ -152,8 +153,13 @@ class CampaignsProcessor:
 
     @property
     def _watermark_ms(self) -> int:
-        """The smallest watermark that the partitions of the journeys stage have told; 0 before any did."""
-        return min(self._clock.watermark_by_partition.values(), default=0)
+        """The smallest watermark of the partitions of the journeys stage; 0 until each of them has told one.
+
+        Were it the smallest of those that have told theirs, it could fall, and which windows were dropped would depend
+        on who spoke first.
+        """
+        told = self._clock.watermark_by_partition
+        return min(told.values()) if len(told) == self._partitions else 0
 
     # Input
 
@@ -304,17 +310,12 @@ class CampaignsProcessor:
             if is_expired(key[1], key[2], watermark_ms):
                 continue
             packed = pack_key(key)
-            known = self._windows.get(packed)
-            if known is None:
-                self._index.add(key, packed)
-            value = encode_window(changed_window(known, key[1], change, version))
-            self._windows.put(packed, value)
-            changed[packed] = value
-        notes = {note: self._changed_note(note, counts) for note, counts in changes.notes.items()}
+            changed[packed] = self._change_window(key, packed, change, version)
+        notes = {note: self._change_note(note, counts) for note, counts in changes.notes.items()}
         self._final_ms = watermark_ms
         if changed:
             self._clock.version = version
-            self._unpublished.update(dict.fromkeys(changed))
+            self._to_publish(changed)
         if changed or self._clock_changed:
             self._clock_changed = False
             self._clock_store.put(_CLOCK_KEY, self._clock)
@@ -322,11 +323,36 @@ class CampaignsProcessor:
         if changed or notes:
             self._committing = Committed(changed, notes, watermark_ms, oldest_ms)
 
-    def _changed_note(self, note: tuple[str, str], counts: list[int]) -> bytes:
+    def _to_publish(self, changed: dict[bytes, bytes | None]) -> None:
+        for packed, value in changed.items():
+            if value is None:
+                # With its window goes the version by which a restart would find what is left to publish.
+                self._unpublished.pop(packed, None)
+                self._publish(packed)
+            else:
+                self._unpublished[packed] = None
+
+    def _change_window(self, key: WindowKey, packed: bytes, change: Change, version: int) -> bytes | None:
+        known = self._windows.get(packed)
+        window = changed_window(known, key[1], change, version)
+        if window.is_empty():
+            self._windows.delete(packed)
+            self._index.remove(key, packed)
+            return None
+        if known is None:
+            self._index.add(key, packed)
+        value = encode_window(window)
+        self._windows.put(packed, value)
+        return value
+
+    def _change_note(self, note: tuple[str, str], counts: list[int]) -> bytes | None:
         key = f"{note[0]}|{note[1]}".encode()
         known = self._notes.get(key)
         if known is not None:
             counts = list(map(int.__add__, decode_counts(known), counts))
+        if not any(counts):
+            self._notes.delete(key)
+            return None
         value = encode_counts(counts)
         self._notes.put(key, value)
         return value
@@ -363,11 +389,11 @@ class CampaignsProcessor:
     def _everything(self) -> Committed:
         """All figures of the partition; only between a commit's end and the next `prepare` are they durable."""
         windows: dict[bytes, bytes | None] = dict(self._windows.items())
-        notes = {(note[0], note[2]): value for note, value in self._note_items()}
+        notes: dict[tuple[str, str], bytes | None] = {}
+        for key, value in self._notes.items():
+            campaign_id, _, note_id = key.decode().partition("|")
+            notes[campaign_id, note_id] = value
         return Committed(windows, notes, self._final_ms, 0)
-
-    def _note_items(self) -> list[tuple[tuple[str, str, str], bytes]]:
-        return [(key.decode().partition("|"), value) for key, value in self._notes.items()]
 
     async def close(self) -> None:
         """Let the sink finish what is committed."""

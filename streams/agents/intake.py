@@ -52,13 +52,13 @@ class DeadLetters:
 
     def send(self, batch: Batch, record: Record, reason: str, detail: str) -> None:
         """Send one record as it came, with where it came from and why."""
-        headers = (
+        headers = [
             ("reason", reason.encode()),
             ("detail", detail.encode("utf-8", "replace")),
             ("source_topic", batch.topic.encode()),
             ("source_partition", b"%d" % batch.partition),
             ("source_offset", b"%d" % record.offset),
-        )
+        ]
         # A record without key and value cannot be written; an empty key stands for both.
         key = b"" if record.key is None and record.value is None else record.key
         self._task.send(DEAD_LETTER, batch.partition, key, record.value, headers)

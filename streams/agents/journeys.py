@@ -194,11 +194,11 @@ class JourneysProcessor:
         """Send attributions and deltas, and put the directory and the clock into their tables."""
         rules = self._rules
         self._send_attributions()
-        if rules.changes:
+        sources = self._directory.sources
+        if rules.changes or self._kept_sources < len(sources):
             self._send_deltas(rules.changes)
             rules.changes = Changes()
         self._oldest_ms = 0
-        sources = self._directory.sources
         for number in range(self._kept_sources, len(sources)):
             self._entries.put(number.to_bytes(4, "little"), sources[number])
         self._kept_sources = len(sources)
@@ -237,6 +237,7 @@ class JourneysProcessor:
             "shop_id": self._directory.sources[order.target].shop_id,
             "time_ms": order.time_ms,
             "amount_fen": order.amount_fen,
+            "refunded_fen": order.refunded_fen,
             "revision": order.revision,
             "credits": {"last_touch": [credit]},
         }
@@ -245,7 +246,7 @@ class JourneysProcessor:
         """One record per campaign that changed."""
         directory = self._directory
         deltas: dict[int, Delta] = {}
-        watermark = self._told_watermark_ms = watermark_ms(self._rules.event_time_ms_max)
+        watermark = watermark_ms(self._rules.event_time_ms_max)
 
         def delta_of(campaign: int) -> Delta:
             delta = deltas.get(campaign)
@@ -256,6 +257,10 @@ class JourneysProcessor:
                 )
             return delta
 
+        for source in range(self._kept_sources, len(directory.sources)):
+            if directory.sources[source].campaign_id is not None:
+                # A coupon claim counts in no metric, yet its campaign's shop must be known.
+                delta_of(directory.campaign_of[source])
         for (source, minute), row in _rows(changes).items():
             delta = delta_of(directory.campaign_of[source])
             delta.minutes.append([minute, *row])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.structs import TopicPartition
@@ -12,7 +11,7 @@ from aiokafka.structs import TopicPartition
 from streams.engine import metrics
 from streams.engine.crash import crash_point
 from streams.engine.recovery import recover
-from streams.engine.transaction import Buffer, OutputRecord, Transaction
+from streams.engine.transaction import NO_HEADERS, Buffer, OutputRecord, Transaction
 
 if TYPE_CHECKING:
     from streams.engine.batch import Batch
@@ -67,7 +66,7 @@ class Task:
         partition: int,
         key: bytes | None,
         value: bytes | None,
-        headers: Sequence[tuple[str, bytes]] = (),
+        headers: list[tuple[str, bytes]] = NO_HEADERS,
     ) -> None:
         """Add an output record to the commit that comes next."""
         self._buffer.outputs[topic, partition].append(OutputRecord(key, value, headers))
@@ -137,7 +136,7 @@ class Task:
             buffer, self._buffer = self._buffer, Buffer()
             changelog_records = buffer.outputs[self._changelog]
             for store in self._stores.values():
-                changelog_records += (OutputRecord(key, value) for key, value in store.drain())
+                changelog_records += (OutputRecord(key, value, NO_HEADERS) for key, value in store.drain())
             if not changelog_records:
                 del buffer.outputs[self._changelog]
             if not buffer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -17,12 +16,16 @@ BATCH_BYTES_MAX = 900_000
 """Below the default `message.max.bytes` of a broker, so that no topic setting is needed for ordinary records."""
 
 
+NO_HEADERS: list[tuple[str, bytes]] = []
+"""Shared by all records without headers; the client's builder wants a list."""
+
+
 class OutputRecord(NamedTuple):
     """A record to be written; ``value`` ``None`` is a tombstone."""
 
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: list[tuple[str, bytes]]
 
 
 class Buffer:

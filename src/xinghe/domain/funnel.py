@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct, msgpack
@@ -26,6 +25,10 @@ class Window(Struct, array_like=True, gc=False):
     spend_fen: int | None
     counted: list[int]
     people: list[int] | None
+
+    def is_empty(self) -> bool:
+        """Whether all that was counted went elsewhere: such a window is dropped, as if it had never been."""
+        return self.spend_fen is None and not any(self.counted) and not any(self.people or ())
 
     def metrics(self) -> dict[str, int]:
         """The figures as topics and Redis show them."""
@@ -154,23 +157,25 @@ class StartIndex:
     """Which windows start when, to find those that became final or expired without looking at all."""
 
     def __init__(self) -> None:
-        self._keys: dict[Size, dict[int, list[bytes]]] = {size: {} for size in SIZES}
+        self._keys: dict[Size, dict[int, dict[bytes, None]]] = {size: {} for size in SIZES}
 
     def add(self, key: WindowKey, packed: bytes) -> None:
         """A new window; ``total`` never becomes final and is not kept here."""
         if key[1] != "total":
-            self._keys[key[1]].setdefault(key[2], []).append(packed)
+            self._keys[key[1]].setdefault(key[2], {})[packed] = None
 
-    def starts(self, size: Size) -> Iterator[int]:
-        """All starts of a size; the index may change meanwhile."""
-        return iter(list(self._keys[size]))
+    def remove(self, key: WindowKey, packed: bytes) -> None:
+        """A window that is no more."""
+        self.at(key[1], key[2]).pop(packed, None)
 
-    def at(self, size: Size, start: int) -> list[bytes]:
+    def starts(self, size: Size) -> list[int]:
+        """All starts of a size."""
+        return list(self._keys[size])
+
+    def at(self, size: Size, start: int) -> dict[bytes, None]:
         """The windows of a size that start then."""
-        return self._keys[size].get(start, [])
+        return self._keys[size].get(start, {})
 
-    def pop(self, size: Size, start: int) -> list[bytes]:
+    def pop(self, size: Size, start: int) -> dict[bytes, None]:
         """Forget and answer the windows of a size that start then."""
-        return self._keys[size].pop(start, [])
-
-
+        return self._keys[size].pop(start, {})

@@ -52,6 +52,7 @@ class Order(Struct, array_like=True, gc=False):
     touch_time_ms: int | None = None
     touch_event_id: bytes | None = None
     touch_kind: int | None = None
+    refunded_fen: int = 0
 
 
 class Journey(Struct, gc=False):

@@ -1,0 +1,253 @@
+"""Both stages in memory: the real processors, stores and codecs, with Kafka's part played by lists.
+
+What the fake leaves out is Kafka itself; `tests/integration` runs the same processors on the real one. A commit is
+atomic here as there: `crash` forgets what was not committed and recovers from the changelog.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import faust
+import msgspec
+import orjson
+
+from streams.agents import journeys
+from streams.agents.campaigns import CampaignsProcessor, Committed
+from streams.agents.journeys import JourneysProcessor
+from streams.engine.batch import Batch
+from streams.engine.table import BatchTable, MemoryStore, split_changelog_key
+from streams.partitions import partition_of
+from streams.tables import campaigns_tables, journeys_tables
+from xinghe.domain import events
+from xinghe.domain.funnel import WindowKey, decode_counts, decode_window, unpack_key
+from xinghe.domain.journey_rules import Windows
+from xinghe.domain.metrics import COUNTED_NAMES
+
+BROKER_MS = 1_800_000_000_000
+"""The record timestamp of every event: late enough that none is from the future."""
+
+
+@dataclass(frozen=True, slots=True)
+class FakeRecord:
+    """A record as the client's parser makes it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass
+class Sent:
+    """An output record."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class FakeTask:
+    """One task whose commits go to lists; what is not committed is really forgotten by `crash`."""
+
+    def __init__(self, partition: int, tables: Iterable[BatchTable], create: Callable[[Any], Any]) -> None:
+        self.partition = partition
+        self._tables = list(tables)
+        self._create = create
+        self._changelog: dict[bytes, bytes] = {}
+        self._offset = 0
+        self.changelog_bytes = 0
+        self.committed: list[Sent] = []
+        self.crash()
+
+    def store(self, table_name: str) -> MemoryStore[Any]:
+        return self._stores[table_name]
+
+    def send(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Any = ()
+    ) -> None:
+        self._sent.append(Sent(topic, partition, key, value, list(headers)))
+
+    def commit(self) -> None:
+        self.processor.prepare()
+        wrote = False
+        for store in self._stores.values():
+            for key, value in store.drain():
+                wrote = True
+                self._offset += 1
+                self.changelog_bytes += len(key) + len(value or b"")
+                if value is None:
+                    self._changelog.pop(key, None)
+                else:
+                    self._changelog[key] = value
+        self.committed += self._sent
+        self._sent = []
+        self.processor.committed(self._offset - 1 if wrote else None)
+
+    def crash(self) -> None:
+        """Forget all memory and recover from what was committed."""
+        self._sent: list[Sent] = []
+        self._stores = {table.name: table.partition_store() for table in self._tables}
+        self.processor = self._create(self)
+        rows = [(*split_changelog_key(key), value) for key, value in self._changelog.items()]
+        for table in self._tables:
+            self._stores[table.name].restore((key, part, data) for tag, part, key, data in rows if tag == table.tag)
+        self.processor.opened(self._offset - 1)
+
+
+@dataclass
+class FakeSink:
+    """Keeps the figures it is given, as Redis would."""
+
+    windows: dict[bytes, bytes] = field(default_factory=dict)
+    notes: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    lost: bool = False
+
+    def opened(self, incarnation: str, last_offset: int) -> None:
+        self.lost = last_offset >= 0
+
+    def committed(self, sequence: int, committed: Committed) -> None:
+        for key, value in committed.windows.items():
+            if value is None:
+                self.windows.pop(key, None)
+            else:
+                self.windows[key] = value
+        for note, counts in committed.notes.items():
+            if counts is None:
+                self.notes.pop(note, None)
+            else:
+                self.notes[note] = counts
+
+    def needs_all(self) -> bool:
+        return self.lost
+
+    def rebuild(self, sequence: int, committed: Committed) -> None:
+        self.lost = False
+        self.windows.clear()
+        self.notes.clear()
+        self.committed(sequence, committed)
+
+    async def close(self) -> None:
+        pass
+
+
+class Pipeline:
+    """Both stages over ``partitions`` partitions."""
+
+    def __init__(self, partitions: int = 2, *, journey_events_max: int = 2_000) -> None:
+        self.partitions = partitions
+        app = faust.App("pipeline", Table=BatchTable, store="memory://")
+        self.sinks = [FakeSink() for _ in range(partitions)]
+        journey_tables, campaign_tables = journeys_tables(app), campaigns_tables(app)
+
+        def journeys_processor(task: Any) -> JourneysProcessor:
+            return JourneysProcessor(
+                task, windows=Windows(), journey_events_max=journey_events_max, partitions=partitions
+            )
+
+        def campaigns_processor(task: Any) -> CampaignsProcessor:
+            return CampaignsProcessor(task, partitions=partitions, sink=self.sinks[task.partition])
+
+        self.journeys = [FakeTask(p, journey_tables, journeys_processor) for p in range(partitions)]
+        self.campaigns = [FakeTask(p, campaign_tables, campaigns_processor) for p in range(partitions)]
+        self._read: dict[int, int] = defaultdict(int)
+        self._offsets: dict[tuple[str, int], int] = defaultdict(int)
+
+    def feed_records(self, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes | None]]) -> None:
+        """Have a stage process records of one topic partition as one batch."""
+        if not records:
+            return
+        at = (topic, partition)
+        batch = []
+        for key, value in records:
+            batch.append(FakeRecord(self._offsets[at], BROKER_MS, key, value))
+            self._offsets[at] += 1
+        tasks = self.journeys if topic in journeys.TOPICS else self.campaigns
+        tasks[partition].processor.process(Batch(topic, partition, batch, 0))
+
+    def feed(self, batch: Sequence[Any]) -> None:
+        """Process decoded events as batches of their topics and partitions, in the order given within each."""
+        by_topic: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+        for event in batch:
+            key = (event.campaign_id if type(event) in events.CAMPAIGN_EVENTS else event.person_id).encode()
+            value = msgspec.json.encode(event)
+            by_topic[event.topic, partition_of(key, self.partitions)].append((key, value))
+        for (topic, partition), records in by_topic.items():
+            self.feed_records(topic, partition, records)
+
+    def commit_journeys(self) -> None:
+        for task in self.journeys:
+            task.commit()
+
+    def commit_campaigns(self) -> None:
+        """Deliver the deltas that are committed, and commit them."""
+        for index, task in enumerate(self.journeys):
+            deltas = [s for s in task.committed if s.topic == events.CAMPAIGN_DELTA]
+            for sent in deltas[self._read[index] :]:
+                self.feed_records(events.CAMPAIGN_DELTA, sent.partition, [(sent.key, sent.value)])
+            self._read[index] = len(deltas)
+        for task in self.campaigns:
+            task.commit()
+
+    def settle(self) -> None:
+        """Let everything run its course: deltas, watermarks, upserts."""
+        for task in self.journeys:
+            task.processor.tick(0)
+        self.commit_journeys()
+        self.commit_campaigns()
+        for task in self.campaigns:
+            task.processor.tick(0)
+        self.commit_campaigns()
+
+    # Results
+
+    def windows(self) -> dict[WindowKey, dict[str, int]]:
+        """The figures in the sink."""
+        return {
+            unpack_key(key): decode_window(value).metrics()
+            for sink in self.sinks
+            for key, value in sink.windows.items()
+        }
+
+    def notes(self) -> dict[tuple[str, str], dict[str, int]]:
+        """The counted metrics of notes in the sink."""
+        return {
+            note: dict(zip(COUNTED_NAMES, decode_counts(value), strict=True))
+            for sink in self.sinks
+            for note, value in sink.notes.items()
+        }
+
+    def upserts(self) -> dict[WindowKey, dict[str, Any] | None]:
+        """The last funnel upsert of each window."""
+        return {
+            unpack_key(sent.key or b""): None if sent.value is None else orjson.loads(sent.value)
+            for task in self.campaigns
+            for sent in task.committed
+            if sent.topic == events.CAMPAIGN_FUNNEL
+        }
+
+    def attributions(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """All revisions by person and order."""
+        revisions: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        for task in self.journeys:
+            for sent in task.committed:
+                if sent.topic == events.ORDER_ATTRIBUTED:
+                    value = orjson.loads(sent.value or b"")
+                    revisions[value["person_id"], value["order_id"]].append(value)
+        return dict(revisions)
+
+    def dead_letters(self) -> list[Sent]:
+        return [
+            sent
+            for task in (*self.journeys, *self.campaigns)
+            for sent in task.committed
+            if sent.topic == events.DEAD_LETTER
+        ]
+
+
