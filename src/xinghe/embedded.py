@@ -306,8 +306,8 @@ def fetch_kafka(lib_dir: Path) -> None:
         raise EmbeddedError(
             "Maven is not installed, and Kafka is fetched with it; run: apt-get install maven"
         )
-    # A fetch that was cut short must not look like a whole one.
-    partial = lib_dir.with_name(lib_dir.name + ".partial")
+    # A fetch that was cut short must not look like a whole one. Maven takes relative paths from the pom.
+    partial = lib_dir.absolute().with_name(lib_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     command = [
         *("mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"),

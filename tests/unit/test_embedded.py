@@ -86,15 +86,19 @@ def test_a_failed_fetch_leaves_nothing_and_says_why(bin_dir: Path, tmp_path: Pat
     assert not (tmp_path / "lib").exists()
 
 
-def test_a_fetch_is_whole_or_not_there(bin_dir: Path, tmp_path: Path) -> None:
+def test_a_fetch_is_whole_or_not_there(
+    bin_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     command(
         bin_dir,
         "mvn",
-        'for a in "$@"; do case $a in -DoutputDirectory=*) d=${a#*=};; esac; done\n'
+        # Maven works in the pom's folder, not in ours.
+        'cd /; for a in "$@"; do case $a in -DoutputDirectory=*) d=${a#*=};; esac; done\n'
         '/bin/mkdir -p "$d" && : > "$d/kafka_2.13-4.1.1.jar"',
     )
 
-    fetch_kafka(tmp_path / "lib")
+    fetch_kafka(Path("lib"))
 
     assert [path.name for path in (tmp_path / "lib").iterdir()] == ["kafka_2.13-4.1.1.jar"]
     assert not (tmp_path / "lib.partial").exists()
@@ -154,7 +158,10 @@ def test_a_broker_that_ends_at_once_shows_the_end_of_its_log(
     )
     command(bin_dir, "redis-server", "exit 1")
 
-    with pytest.raises(
-        EmbeddedError, match=r"Kafka ended with code 3; the end of .*kafka\.log:\nno space left"
-    ), EmbeddedServices(tmp_path / "data", lib_dir=lib_dir):
+    with (
+        pytest.raises(
+            EmbeddedError, match=r"Kafka ended with code 3; the end of .*kafka\.log:\nno space left"
+        ),
+        EmbeddedServices(tmp_path / "data", lib_dir=lib_dir),
+    ):
         pass

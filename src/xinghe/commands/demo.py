@@ -15,10 +15,9 @@ from typing import Final
 
 import click
 
-from streams.settings import ENV_PREFIX, Settings
+from streams.settings import ENV_PREFIX
 from streams.topic_admin import TopicAdminError, create_topics
 from streams.topics import topic_specs
-from xinghe.commands.lag import wait_until_processed
 from xinghe.commands.options import ConfigurationError
 from xinghe.commands.signals import stop_on_signals
 from xinghe.embedded import LIB_DIR_DEFAULT, EmbeddedError, EmbeddedServices
@@ -27,7 +26,8 @@ from xinghe.serving import FunnelReader, open_redis
 
 DATA_DIR_DEFAULT: Final = Path(".xinghe/demo")
 STOP_TIMEOUT_S: Final = 10.0
-PROCESSED_TIMEOUT_S: Final = 120.0
+AUDIT_WAIT_S: Final = "120"
+"""How long the audit waits until the worker has processed everything."""
 LINE_PERIOD_S: Final = 3.0
 LINE_METRICS: Final = ("views", "ad_clicks", "cart_adds", "orders_micros", "gmv_fen")
 
@@ -53,12 +53,6 @@ class Demo:
             self._show(stop, duration_s, children)
             click.echo("stopping the traffic", err=True)
             self._stopped("simulate", simulator)
-            click.echo("waiting until all is processed", err=True)
-            asyncio.run(
-                wait_until_processed(
-                    self._services.kafka_bootstrap_servers, Settings().application_id, PROCESSED_TIMEOUT_S
-                )
-            )
             exit_code = self._audit()
             self._stopped("worker", worker)
         return exit_code
@@ -81,7 +75,8 @@ class Demo:
 
     def _audit(self) -> int:
         audit = start_child(
-            [sys.executable, "-m", "xinghe", "audit", *self._kafka, *self._redis], env=self._env
+            [sys.executable, "-m", "xinghe", "audit", *self._kafka, *self._redis, "--wait-s", AUDIT_WAIT_S],
+            env=self._env,
         )
         try:
             return audit.wait()

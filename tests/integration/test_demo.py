@@ -1,0 +1,110 @@
+"""``xinghe demo`` as a process: verdict, exit code, no process left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import LIB_DIR
+from tests.integration.test_up import processes_of, wait_until_gone
+from xinghe.embedded import HOST
+
+pytestmark = pytest.mark.integration
+
+
+def start_demo(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "xinghe", "demo", "--rate", "200"),
+            *("--data-dir", str(data_dir), "--lib-dir", str(LIB_DIR), *arguments),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def children_of(parent_id: int) -> set[int]:
+    return {
+        int(child)
+        for task in Path(f"/proc/{parent_id}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    }
+
+
+def is_running(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        # It has ended and was waited for.
+        return False
+    return state != "Z"
+
+
+def wait_for_children(process: subprocess.Popen[str], number: int) -> set[int]:
+    deadline_s = time.monotonic() + 60
+    while len(children := children_of(process.pid)) < number:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    return children
+
+
+def test_the_demo_ends_with_the_audits_verdict_and_leaves_no_process(tmp_path: Path) -> None:
+    process = start_demo(tmp_path, "--seconds", "5")
+    children = wait_for_children(process, 4)
+
+    output, errors = process.communicate(timeout=180)
+
+    assert process.returncode == 0, output + errors
+    assert "demo: every figure is right" in output
+    assert "campaigns:" in output
+    assert HOST in errors
+    assert not processes_of(tmp_path)
+    assert not any(is_running(child) for child in children)
+    assert (tmp_path / "worker.log").stat().st_size > 0
+
+
+def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
+    process = start_demo(tmp_path)
+    children = wait_for_children(process, 4)
+
+    process.kill()
+    process.communicate(timeout=10)
+
+    wait_until_gone(tmp_path)
+    deadline_s = time.monotonic() + 10
+    while any(is_running(child) for child in children):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+
+
+def test_a_second_signal_ends_the_demo_at_once(tmp_path: Path) -> None:
+    process = start_demo(tmp_path)
+    children = wait_for_children(process, 4)
+
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=40)
+
+    assert process.returncode == 128 + signal.SIGINT
+    assert not any(is_running(child) for child in children)
+
+
+def test_a_demo_whose_worker_ends_says_where_its_log_is(tmp_path: Path) -> None:
+    process = start_demo(tmp_path)
+    children = wait_for_children(process, 4)
+    worker = next(child for child in children if b"worker" in Path(f"/proc/{child}/cmdline").read_bytes())
+
+    subprocess.run(["kill", "-9", str(worker)], check=True)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert f"worker ended with code -9; see {tmp_path}/worker.log" in errors
+    assert not any(is_running(child) for child in children)
