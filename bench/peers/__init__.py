@@ -1,0 +1,1 @@
+"""The same funnel on other engines, to compare with."""

@@ -1,0 +1,1 @@
+"""What is measured, one question per file; each answers a figure that the report prints."""
