@@ -46,8 +46,8 @@ def window_start_ms(size: str, time_ms: int) -> int:
 class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
-    ``orders`` holds each order as ``xinghe.order.attributed.v1`` has it, without ``revision`` and ``refunded_fen``. ``watermarks_ms`` is by
-    partition of the journeys stage, of those that have accepted an event. ``impossible_too_late`` are the dead letters
+    ``orders`` holds each order as ``xinghe.order.attributed.v1`` has it, without ``revision`` and ``refunded_fen``. ``partitions`` is how
+    many the journeys stage has, ``watermarks_ms`` of those that have accepted an event. ``impossible_too_late`` are the dead letters
     (by place, the event's time) refused as too late that cannot have been,
     ``settings_places`` the records that the settings' compacted topic still has. ``apart`` names the people whose figures
     may rightly differ, and why; ``apart_campaigns`` are those in which that may show.
@@ -64,6 +64,7 @@ class Truth:
     dead_letters: dict[Place, DeadLetter] = field(default_factory=dict)
     impossible_too_late: dict[Place, int] = field(default_factory=dict)
     settings_places: set[Place] = field(default_factory=set)
+    partitions: int = 0
     watermarks_ms: dict[int, int] = field(default_factory=dict)
     apart: dict[str, str] = field(default_factory=dict)
     apart_campaigns: set[str] = field(default_factory=set)
@@ -72,9 +73,11 @@ class Truth:
     duplicates: int = 0
 
     @property
-    def watermark_ms(self) -> int | None:
-        """The watermark of every campaign; ``None`` before the first accepted event."""
-        return min(self.watermarks_ms.values(), default=None)
+    def watermark_ms(self) -> int:
+        """The watermark of every campaign; 0 until each partition has accepted an event."""
+        if len(self.watermarks_ms) < self.partitions:
+            return 0
+        return min(self.watermarks_ms.values(), default=0)
 
     @property
     def campaigns(self) -> set[str]:
@@ -113,16 +116,12 @@ class Truth:
     def is_expired(self, key: WindowKey) -> bool:
         """Whether the retention of the window has passed; never for ``total``."""
         _, size, start_ms = key
-        if size == "total" or self.watermark_ms is None:
-            return False
-        return self.watermark_ms >= start_ms + SIZE_MS[size] + RETENTION_MS[size]
+        return size != "total" and self.watermark_ms >= start_ms + SIZE_MS[size] + RETENTION_MS[size]
 
     def is_final(self, key: WindowKey) -> bool:
         """Whether the allowed lateness of the window has passed; never for ``total``."""
         _, size, start_ms = key
-        if size == "total" or self.watermark_ms is None:
-            return False
-        return self.watermark_ms >= start_ms + SIZE_MS[size] + ALLOWED_LATENESS_MS
+        return size != "total" and self.watermark_ms >= start_ms + SIZE_MS[size] + ALLOWED_LATENESS_MS
 
 
 def _counted(counts: dict[str, int]) -> dict[str, int]:

@@ -56,28 +56,41 @@ class FoundFunnel:
 def compare_funnel(
     truth: Truth, found: FoundFunnel, redis_versions: Mapping[WindowKey, int], findings: Findings
 ) -> None:
-    """Compare every window's last upsert with the truth, and its version with the one that Redis shows.
-
-    As in Redis, a window in which all is 0 may be there or not.
-    """
+    """Compare every window's last upsert with the truth, and its version with the one that Redis shows."""
+    window_keys = truth.window_keys
     for difference in found.wrong:
         findings.add(difference)
-    for window in sorted(truth.window_keys | found.last.keys()):
+    for window in sorted(window_keys | found.last.keys()):
         findings.compared["upserts"] += 1
-        for field, expected, value in _differing(truth, window, found.last.get(window), redis_versions):
-            findings.add(
-                Difference("funnel", "|".join(map(str, window)), field, expected, value),
-                campaign_id=window[0],
-            )
+        last = found.last.get(window)
+        exists = window in window_keys
+        fields = (
+            _differing(truth, window, last, redis_versions) if exists else _superfluous(truth, window, last)
+        )
+        for field, expected, value in fields:
+            where = "|".join(map(str, window))
+            findings.add(Difference("funnel", where, field, expected, value), campaign_id=window[0])
+
+
+def _superfluous(truth: Truth, window: WindowKey, value: bytes | None) -> list[tuple[str, Any, Any]]:
+    """What is wrong with the last upsert of a window that does not exist: that it is not null."""
+    if value is None:
+        return []
+    passed = truth.is_expired(window)
+    return [
+        (
+            "value",
+            None,
+            "a window whose retention has passed" if passed else "a window in which nothing counted",
+        )
+    ]
 
 
 def _differing(
     truth: Truth, window: WindowKey, value: bytes | None, redis_versions: Mapping[WindowKey, int]
 ) -> list[tuple[str, Any, Any]]:
-    if truth.is_expired(window):
-        return [] if value is None else [("value", None, "a window whose retention has passed")]
     if value is None:
-        return [("value", "window", None)] if window in truth.window_keys else []
+        return [("value", "window", None)]
     upsert = orjson.loads(value)
     campaign_id, size, start_ms = window
     expected = {

@@ -107,7 +107,8 @@ async def _recompute(
     )
     too_late = letters.too_late
     journeys = [partition for partition in ends if partition.topic in JOURNEY_TOPICS]
-    for number in sorted({partition.partition for partition in journeys}):
+    numbers = sorted({partition.partition for partition in journeys})
+    for number in numbers:
         intake = Intake(too_late)
         await _take(log, intake, [each for each in journeys if each.partition == number], begins, ends)
         recomputation.add_partition(number, intake.take_accepted())
@@ -119,7 +120,7 @@ async def _recompute(
         recomputation.add_campaign_event(event)
     recomputation.add_intake(intake)
     say(f"spend and settings: {intake.events_in:,} records")
-    return recomputation.finish()
+    return recomputation.finish(len(numbers))
 
 
 async def _take(

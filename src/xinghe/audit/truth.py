@@ -103,9 +103,10 @@ class Recomputation:
             if watermark_ms is None or time_ms >= watermark_ms - JOURNEY_RETENTION_MS:
                 truth.impossible_too_late[place] = time_ms
 
-    def finish(self) -> Truth:
-        """The truth, once all is added: what was spent goes into its windows."""
+    def finish(self, partitions: int) -> Truth:
+        """The truth, once all is added; ``partitions`` is how many the journeys stage has, empty ones too."""
         truth = self._truth
+        truth.partitions = partitions
         for (campaign_id, hour_start_ms), report in truth.spend_reports.items():
             for size in SPEND_SIZES:
                 key = (campaign_id, size, window_start_ms(size, hour_start_ms))
@@ -278,10 +279,11 @@ def truth_of(
     payment_window_ms: int = PAYMENT_WINDOW_MS,
     journey_events_max: int = JOURNEY_EVENTS_MAX,
     partition_of: Callable[[str], int] = _single_partition,
+    partitions: int = 1,
 ) -> Truth:
     """The truth of accepted events: journey events in any order, campaigns' events in the order of their log.
 
-    ``partition_of`` gives the partition of a ``person_id``; by default there is one.
+    ``partition_of`` gives the partition of a ``person_id``, of ``partitions``; by default there is one.
     """
     recomputation = Recomputation(touch_window_ms, payment_window_ms, journey_events_max)
     by_partition: dict[int, list[Any]] = defaultdict(list)
@@ -292,7 +294,7 @@ def truth_of(
             by_partition[partition_of(event.person_id)].append(event)
     for partition, theirs in by_partition.items():
         recomputation.add_partition(partition, theirs)
-    truth = recomputation.finish()
+    truth = recomputation.finish(partitions)
     truth.events_in = truth.counted + truth.duplicates
     return truth
 
@@ -304,6 +306,7 @@ def truth_of_records(
     touch_window_ms: int = TOUCH_WINDOW_MS,
     payment_window_ms: int = PAYMENT_WINDOW_MS,
     journey_events_max: int = JOURNEY_EVENTS_MAX,
+    partitions: int = 1,
 ) -> Truth:
     """The truth of records, each partition's in its order; ``too_late`` is what the dead letters call so."""
     recomputation = Recomputation(touch_window_ms, payment_window_ms, journey_events_max)
@@ -321,4 +324,4 @@ def truth_of_records(
     for event in for_campaigns.take_accepted():
         recomputation.add_campaign_event(event)
     recomputation.add_intake(for_campaigns)
-    return recomputation.finish()
+    return recomputation.finish(partitions)

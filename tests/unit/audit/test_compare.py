@@ -143,31 +143,27 @@ class TestRedis:
                 "key",
                 None,
                 "a window whose retention has passed",
-            ),
+            )
         ]
 
-    def test_a_window_that_nothing_counted_in_is_named_by_what_it_shows(self, truth: Truth) -> None:
+    @pytest.mark.parametrize("likes", ["0", "4"])
+    def test_a_window_that_nothing_counted_in_is_named(self, truth: Truth, likes: str) -> None:
         keys = redis_of(truth)
-        add_window(
-            keys, "xinghe:campaign:c1:1m:", MIDNIGHT_MS + HOUR_MS, {**zeros(truth, likes="4"), "final": "1"}
-        )
+        start_ms = MIDNIGHT_MS + HOUR_MS
+        add_window(keys, "xinghe:campaign:c1:1m:", start_ms, zeros(truth, likes=likes, final="1"))
+        key = f"xinghe:campaign:c1:1m:{start_ms}"
+        named = [Difference("redis", key, "key", None, "a window in which nothing counted")]
+        if likes != "0":
+            named.append(Difference("redis", key, "likes", "0", likes))
+        assert redis_differences(truth, keys) == named
+
+    def test_a_note_of_which_nothing_counted_is_named(self, truth: Truth) -> None:
+        keys = redis_of(truth)
+        keys[NOTE + "9"] = dict.fromkeys(keys[NOTE], "0")
+        keys["xinghe:campaign:c1:notes"]["n19"] = 0.0
         assert redis_differences(truth, keys) == [
-            Difference("redis", f"xinghe:campaign:c1:1m:{MIDNIGHT_MS + HOUR_MS}", "likes", "0", "4")
+            Difference("redis", NOTE + "9", "key", None, "a note of which nothing counted")
         ]
-
-    def test_an_empty_window_may_stay_of_what_was_credited_elsewhere_later(self, truth: Truth) -> None:
-        keys = redis_of(truth)
-        start_ms = MIDNIGHT_MS + 3 * HOUR_MS
-        add_window(keys, "xinghe:campaign:unattributed:s1:1m:", start_ms, {**zeros(truth), "final": "0"})
-        people = dict.fromkeys(("viewers", "store_visitors", "cart_users", "buyers"), "0")
-        keys["xinghe:campaign:unattributed:s1:total"] = {
-            **zeros(truth),
-            **people,
-            "updated_ms": "5",
-            "watermark_ms": "5",
-        }
-        keys["xinghe:campaigns"]["unattributed:s1"] = 5.0
-        assert redis_differences(truth, keys) == []
 
     def test_keys_of_no_meaning_or_another_type_are_named(self, truth: Truth) -> None:
         keys = redis_of(truth) | {"xinghe:campaign:c1:2m:5": {}, NOTE: None}
@@ -272,6 +268,18 @@ class TestFunnel:
         differences = funnel_differences(truth, *upserts_of(truth).items(), (dropped, {"version": 1}))
         assert [(each.expected, each.found) for each in differences] == [
             (None, "a window whose retention has passed")
+        ]
+
+    def test_a_window_in_which_nothing_counts_any_more_must_be_deleted(self, truth: Truth) -> None:
+        empty = ("unattributed:s1", "total", 0)
+        assert (
+            funnel_differences(truth, *upserts_of(truth).items(), (empty, {"version": 1}), (empty, None))
+            == []
+        )
+        assert funnel_differences(truth, *upserts_of(truth).items(), (empty, {"version": 1})) == [
+            Difference(
+                "funnel", "unattributed:s1|total|0", "value", None, "a window in which nothing counted"
+            )
         ]
 
     def test_a_version_that_does_not_grow_is_named(self, truth: Truth) -> None:

@@ -287,14 +287,18 @@ class TestWindows:  # R6
         assert truth.metrics(("c1", "1h", MIDNIGHT_MS + 2 * HOUR_MS))["gmv_fen"] == 1_000
 
     def test_the_watermark_is_a_minute_behind_the_partition_that_is_furthest_behind(self) -> None:
-        # partition 0: p1 up to day 2; partition 1: p2 up to minute 5; partition 2: nothing
+        # partition 0: p1 up to day 2; partition 1: p2 up to minute 5
         events = [view("a", 0), view("b", 2 * DAY_MS), view("c", 5 * MINUTE_MS, person_id="p2")]
-        truth = truth_of(events, partition_of=lambda person_id: 0 if person_id == "p1" else 1)
+        truth = truth_of(events, partition_of=lambda person_id: 0 if person_id == "p1" else 1, partitions=2)
         assert truth.watermarks_ms == {
             0: MIDNIGHT_MS + 2 * DAY_MS - MINUTE_MS,
             1: MIDNIGHT_MS + 4 * MINUTE_MS,
         }
         assert truth.watermark_ms == MIDNIGHT_MS + 4 * MINUTE_MS
+
+    def test_the_watermark_is_0_until_each_partition_has_accepted_an_event(self) -> None:
+        assert truth_of([view("a", 0)], partitions=2).watermark_ms == 0
+        assert truth_of([]).watermark_ms == 0
 
     @pytest.mark.parametrize(("early_ms", "is_final"), [(1, False), (0, True)])
     def test_a_window_is_final_an_hour_after_its_end(self, early_ms: int, is_final: bool) -> None:
@@ -314,11 +318,6 @@ class TestWindows:  # R6
             truth = truth_of([view("a", 0), view("b", end_ms - early_ms)])
             assert (("c1", size, MIDNIGHT_MS) in truth.windows) is is_there
             assert total(truth, "c1")["views"] == 2
-
-    def test_no_events_have_no_watermark(self) -> None:
-        truth = truth_of([])
-        assert truth.watermark_ms is None
-        assert truth.windows == {}
 
 
 class TestNotes:  # R7
