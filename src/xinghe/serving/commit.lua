@@ -15,7 +15,7 @@ local sequence, known = tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local function verdict()
     local sink = redis.call('HMGET', KEYS[1], 'incarnation', 'sequence', 'state')
-    local same, stored, state = sink[1] == incarnation, tonumber(sink[2] or -1), sink[3]
+    local same, stored, state = sink[1] == incarnation, tonumber(sink[2] or '') or -1, sink[3]
     if same and stored > sequence then return 'stale' end
     if step == 'begin' then return 'applied' end
     if not same then return 'rebuild' end

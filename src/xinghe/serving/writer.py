@@ -25,7 +25,7 @@ from redis.exceptions import NoScriptError
 from xinghe.serving import keys
 from xinghe.serving.client import text
 from xinghe.serving.commit import NOTHING, CommitWrite, parts
-from xinghe.serving.errors import ServingDataError, unavailable_as_one_error
+from xinghe.serving.errors import unavailable_as_one_error
 from xinghe.serving.leftovers import Leftovers
 
 SCRIPT: Final = resources.files("xinghe.serving").joinpath("commit.lua").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ class FunnelWriter:
     """Writes the figures of one campaigns partition; one call at a time.
 
     ``incarnation`` tells topics made anew from the old ones; ``partitions`` is their number. A
-    sequence is a whole number that grows with each commit of the partition, whoever commits.
+    sequence is a whole number from 0 that grows with each commit of the partition, whoever commits.
 
     Every method raises ``ServingUnavailableError`` when Redis does not answer or refuses; it is then
     unknown whether the write was done, and safe to send it again, alone or as part of a newer commit.
@@ -81,11 +81,11 @@ class FunnelWriter:
         if None in stored:
             return None
         incarnation, sequence, state = map(text, stored)
-        if state != "ready":
+        if state != "ready" or not sequence.isdecimal():
             return None
         if incarnation == self._incarnation:
-            self._known = self._sequence(sequence)
-        return incarnation, self._sequence(sequence)
+            self._known = int(sequence)
+        return incarnation, int(sequence)
 
     async def write(self, sequence: int, commit: CommitWrite) -> Outcome:
         """Write what a commit changed; it continues from what ``check``, ``write`` or ``rebuild`` last saw.
@@ -155,9 +155,3 @@ class FunnelWriter:
             except NoScriptError:
                 answer = await self._redis.eval(SCRIPT, *arguments)
         return text(answer)
-
-    def _sequence(self, stored: str) -> int:
-        try:
-            return int(stored)
-        except ValueError as error:
-            raise ServingDataError(self._key, f"has the sequence {stored!r}, not a number") from error

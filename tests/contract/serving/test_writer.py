@@ -152,6 +152,31 @@ async def test_an_unfinished_rebuild_must_be_done_again(redis: Redis, new_writer
     assert await owner.rebuild(6, [views(2)]) is Outcome.APPLIED
 
 
+async def test_after_a_rebuild_that_did_not_begin_nothing_is_written(
+    redis: Redis, writer: FunnelWriter
+) -> None:
+    await writer.rebuild(5, [views(1)])
+
+    class Away(FunnelWriter):
+        async def _run(self, step: Any, sequence: int, payload: bytes) -> str:
+            raise ServingUnavailableError("redis://x", "away")
+
+    writer.__class__ = Away
+    with pytest.raises(ServingUnavailableError):
+        await writer.rebuild(6, [views(2)])
+    writer.__class__ = FunnelWriter
+    assert await writer.write(7, minutes(1)) is Outcome.REBUILD_NEEDED
+
+
+async def test_a_guard_that_makes_no_sense_is_rebuilt(redis: Redis, writer: FunnelWriter) -> None:
+    await redis.hset(
+        keys.sink("campaigns", 0), mapping={"incarnation": "i1", "sequence": "x", "state": "ready"}
+    )
+    assert await writer.check() is None
+    assert await writer.rebuild(6, [views(2)]) is Outcome.APPLIED
+    assert await writer.check() == ("i1", 6)
+
+
 async def test_a_rebuild_that_is_overtaken_stops(redis: Redis, new_writer: NewWriter) -> None:
     slow, owner = new_writer(), new_writer()
 
