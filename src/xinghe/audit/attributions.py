@@ -61,7 +61,7 @@ def compare_attributions(truth: Truth, found: FoundAttributions, findings: Findi
 
 def _differing(truth: Truth, found: FoundAttributions, order: OrderKey) -> list[tuple[str, Any, Any]]:
     if order not in truth.orders:
-        return [("attribution", None, "an order that was not paid")]
+        return [("attribution", "none: the order was not paid", "one")]
     if order not in found.last:
         return [("attribution", "one", None)]
     value = {name: part for name, part in orjson.loads(found.last[order]).items() if name not in NOT_COMPARED}

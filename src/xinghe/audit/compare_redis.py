@@ -48,7 +48,7 @@ class RedisComparison:
             return
         name = name_of(key, self._known | self._listed_campaigns)
         if name is None:
-            self._differs(key, "key", None, "a key that should not be there", None)
+            self._differs(key, "key", "none: it means nothing", "a key", None)
         elif content is None:
             self._differs(key, "type", "hash or sorted set", "another type", name.campaign_id)
         elif name.kind == "window":
@@ -65,11 +65,11 @@ class RedisComparison:
         for campaign_id, size, start_ms in sorted(self._window_keys):
             key = window_key(campaign_id, size, start_ms)
             if key not in self._seen:
-                self._differs(key, "key", "window", None, campaign_id)
+                self._differs(key, "key", "a window", None, campaign_id)
         for campaign_id, note_id in sorted(self._truth.note_counts):
             key = note_key(campaign_id, note_id)
             if key not in self._seen:
-                self._differs(key, "key", "note", None, campaign_id)
+                self._differs(key, "key", "a note", None, campaign_id)
         for campaign_id, size in sorted(self._windows.keys() | self._listed_windows.keys()):
             starts = {str(start): float(start) for start in self._windows.get((campaign_id, size), ())}
             listed = self._listed_windows.get((campaign_id, size), {})
@@ -84,14 +84,12 @@ class RedisComparison:
     def _window(self, key: str, name: Name, found: Mapping[str, str]) -> None:
         self._findings.compared["windows"] += 1
         window = (name.campaign_id, name.size, name.start_ms)
-        if window not in self._window_keys:
-            passed = self._truth.is_expired(window)
-            found_window = (
-                "a window whose retention has passed" if passed else "a window in which nothing counted"
-            )
-            self._differs(key, "key", None, found_window, name.campaign_id)
         if name.size != "total":
             self._windows.setdefault((name.campaign_id, name.size), set()).add(name.start_ms)
+        if window not in self._window_keys:
+            why = "its retention has passed" if self._truth.is_expired(window) else "nothing counts in it"
+            self._differs(key, "key", f"none: {why}", "a window", name.campaign_id)
+            return
         version = whole_number(found.get("version"))
         if version is None or version < 1:
             self._differs(key, "version", "a whole number from 1", found.get("version"), name.campaign_id)
@@ -121,7 +119,8 @@ class RedisComparison:
         gmv_fen = whole_number(found.get("gmv_fen"))
         self._notes.setdefault(name.campaign_id, {})[name.note_id] = gmv_fen or 0
         if (name.campaign_id, name.note_id) not in self._truth.note_counts:
-            self._differs(key, "key", None, "a note of which nothing counted", name.campaign_id)
+            self._differs(key, "key", "none: nothing counts for it", "a note", name.campaign_id)
+            return
         expected = self._truth.note_metrics((name.campaign_id, name.note_id))
         self._metrics(key, expected, found, {"version", "updated_ms"}, name.campaign_id)
 

@@ -76,21 +76,15 @@ def _superfluous(truth: Truth, window: WindowKey, value: bytes | None) -> list[t
     """What is wrong with the last upsert of a window that does not exist: that it is not null."""
     if value is None:
         return []
-    passed = truth.is_expired(window)
-    return [
-        (
-            "value",
-            None,
-            "a window whose retention has passed" if passed else "a window in which nothing counted",
-        )
-    ]
+    why = "its retention has passed" if truth.is_expired(window) else "nothing counts in it"
+    return [("value", f"null: {why}", "a window")]
 
 
 def _differing(
     truth: Truth, window: WindowKey, value: bytes | None, redis_versions: Mapping[WindowKey, int]
 ) -> list[tuple[str, Any, Any]]:
     if value is None:
-        return [("value", "window", None)]
+        return [("value", "a window", None)]
     upsert = orjson.loads(value)
     campaign_id, size, start_ms = window
     expected = {

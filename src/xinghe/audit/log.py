@@ -22,7 +22,7 @@ class MissingTopicsError(Exception):
 class Log:
     """The topics of a cluster, read by one consumer without a group: one reading at a time.
 
-    ``partitions`` holds the partitions of every topic that was named to ``open``.
+    ``partitions`` holds those of every topic.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Log:
     @classmethod
     async def open(cls, topics: Collection[str], **client_options: Any) -> Self:
         """Connect; raises ``MissingTopicsError`` where one of the topics does not exist."""
-        partitions = await _partitions(topics, client_options)
+        partitions = await topic_partitions(topics, **client_options)
         consumer = AIOKafkaConsumer(
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -84,9 +84,8 @@ class Log:
                     left.remove(partition)
 
 
-async def _partitions(
-    topics: Collection[str], client_options: Mapping[str, Any]
-) -> dict[str, list[TopicPartition]]:
+async def topic_partitions(topics: Collection[str], **client_options: Any) -> dict[str, list[TopicPartition]]:
+    """The partitions of each topic; raises ``MissingTopicsError`` where one of the topics does not exist."""
     admin = AIOKafkaAdminClient(**client_options)
     try:
         await admin.start()

@@ -61,7 +61,7 @@ def as_text(report: Report, apart_shown_max: int = 20) -> Iterator[str]:
         f"dead letters {report.dead_letters:,}"
     )
     compared = (f"{name.replace('_', ' ')} {count:,}" for name, count in sorted(findings.compared.items()))
-    yield f"compared in {report.seconds:.1f} s: " + ", ".join(compared)
+    yield f"compared in {report.seconds:.1f} s: {', '.join(compared) or 'nothing, there is nothing yet'}"
     yield from _notices(report, apart_shown_max)
     for difference in findings.shown:
         yield _line(difference)

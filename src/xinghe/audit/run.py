@@ -161,6 +161,7 @@ async def _compare_figures(log: Log, redis: Redis, truth: Truth, shown_max: int,
     funnel = FoundFunnel()
     position = await log.begins(log.of([CAMPAIGN_FUNNEL]))
     deadline_s = time.monotonic() + SETTLE_S
+    told = False
     while True:
         position = await _read_on(log, position, funnel.add)
         findings = Findings(shown_max, truth.apart, truth.apart_campaigns)
@@ -168,7 +169,7 @@ async def _compare_figures(log: Log, redis: Redis, truth: Truth, shown_max: int,
         compare_funnel(truth, funnel, versions, findings)
         if not findings.differences or time.monotonic() > deadline_s:
             return findings
-        say(
-            f"{findings.differences:,} values differ; looking again, since the last commit may be a moment old"
-        )
+        if not told:
+            told = True
+            say(f"{findings.differences:,} values differ; looking again, the last commit may be a moment old")
         await asyncio.sleep(SETTLE_PAUSE_S)

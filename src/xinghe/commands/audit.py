@@ -87,19 +87,21 @@ async def _audit(
     from redis.exceptions import RedisError
 
     from streams.settings import without_password
-    from xinghe.audit.log import MissingTopicsError
-    from xinghe.audit.run import AuditOptions, RecordsGoneError, audit
+    from xinghe.audit.log import MissingTopicsError, topic_partitions
+    from xinghe.audit.run import TOPICS, AuditOptions, RecordsGoneError, audit
     from xinghe.commands.lag import wait_until_processed
 
     settings = load_settings()
-    client_options: dict[str, Any] = kafka_client_options()
+    login: dict[str, Any] = kafka_client_options()
     options = AuditOptions(settings.touch_window_ms, settings.payment_window_ms, journey_events_max, limit)
     await wait_for_kafka(bootstrap)
     await wait_for_redis(redis_url)
     redis = Redis.from_url(redis_url, decode_responses=True)
     try:
-        await wait_until_processed(bootstrap, group, wait_s, **client_options)
-        return await audit({"bootstrap_servers": bootstrap, **client_options}, redis, options, _say)
+        # A broker without topics knows no group either, and would say so less clearly.
+        await topic_partitions(TOPICS, bootstrap_servers=bootstrap, **login)
+        await wait_until_processed(bootstrap, group, wait_s, **login)
+        return await audit({"bootstrap_servers": bootstrap, **login}, redis, options, _say)
     except MissingTopicsError as error:
         raise click.ClickException(f"{error}. Create them with: xinghe topics create") from error
     except RecordsGoneError as error:
