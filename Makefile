@@ -39,5 +39,5 @@ lock: setup ## write requirements*.txt anew after a change of the dependencies
 	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
 
 clean: ## remove what setup, tests and demo made
-	rm -rf .venv .xinghe .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* dist build
+	rm -rf .venv .xinghe .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
 	find src streams tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import LIB_DIR
-from tests.integration.test_up import processes_of, wait_until_gone
+from tests.processes import children_of, is_running, processes_of, wait_until_gone
 from xinghe.embedded import HOST
 
 pytestmark = pytest.mark.integration
@@ -27,23 +27,6 @@ def start_demo(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def children_of(parent_id: int) -> set[int]:
-    return {
-        int(child)
-        for task in Path(f"/proc/{parent_id}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    }
-
-
-def is_running(process_id: int) -> bool:
-    try:
-        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        # It has ended and was waited for.
-        return False
-    return state != "Z"
 
 
 def wait_for_children(process: subprocess.Popen[str], number: int) -> set[int]:
@@ -100,11 +83,28 @@ def test_a_second_signal_ends_the_demo_at_once(tmp_path: Path) -> None:
 def test_a_demo_whose_worker_ends_says_where_its_log_is(tmp_path: Path) -> None:
     process = start_demo(tmp_path)
     children = wait_for_children(process, 4)
-    worker = next(child for child in children if b"worker" in Path(f"/proc/{child}/cmdline").read_bytes())
+    worker = next(
+        child for child in children if b"xinghe\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes()
+    )
 
     subprocess.run(["kill", "-9", str(worker)], check=True)
     _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 1
     assert f"worker ended with code -9; see {tmp_path}/worker.log" in errors
+    assert not any(is_running(child) for child in children)
+
+
+def test_a_demo_whose_kafka_ends_says_so(tmp_path: Path) -> None:
+    process = start_demo(tmp_path)
+    children = wait_for_children(process, 4)
+    broker = next(
+        child for child in children if b"kafka.Kafka" in Path(f"/proc/{child}/cmdline").read_bytes()
+    )
+
+    subprocess.run(["kill", "-9", str(broker)], check=True)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "Kafka ended with code -9" in errors
     assert not any(is_running(child) for child in children)

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,33 +18,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from streams.topic_admin import create_topics
 from streams.topics import TopicSpec
 from tests.conftest import LIB_DIR
+from tests.processes import processes_of, wait_until_gone
 from xinghe.commands.connect import wait_for_kafka, wait_for_redis
 from xinghe.embedded import EmbeddedServices
 from xinghe.serving import open_redis
 
 pytestmark = pytest.mark.integration
-
-
-def processes_of(data_dir: Path) -> list[int]:
-    """The ids of the processes that name the folder in their command line or work in it, as Redis does."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command_line = (folder / "cmdline").read_bytes()
-            works_in = (folder / "cwd").readlink()
-        except OSError:
-            # No process, or one that has just ended.
-            continue
-        if str(data_dir).encode() in command_line or works_in == data_dir:
-            found.append(int(folder.name))
-    return found
-
-
-def wait_until_gone(data_dir: Path) -> None:
-    deadline_s = time.monotonic() + 10
-    while processes_of(data_dir):
-        assert time.monotonic() < deadline_s, f"left over: {processes_of(data_dir)}"
-        time.sleep(0.1)
 
 
 @contextmanager

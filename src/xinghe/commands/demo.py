@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from subprocess import Popen
@@ -67,11 +67,21 @@ class Demo:
         with self._child("watch", *self._redis, to_terminal=True) if is_terminal else nullcontext():
             line_due_s = now_s + LINE_PERIOD_S
             while not stop.wait(0.2) and (deadline_s is None or now_s < deadline_s):
-                _check(children, self._log)
+                self._check(children)
                 now_s = time.monotonic()
                 if not is_terminal and now_s >= line_due_s:
                     line_due_s = now_s + LINE_PERIOD_S
                     click.echo(asyncio.run(funnel_line(self._services.redis_url)))
+
+    def _check(self, children: dict[str, Popen[bytes]]) -> None:
+        """Raises ``ClickException`` if a process that must run has ended."""
+        if (failure := self._services.failed()) is not None:
+            raise click.ClickException(failure)
+        for name, child in children.items():
+            if child.poll() is not None:
+                raise click.ClickException(
+                    f"{name} ended with code {child.returncode}; see {self._log(name)}"
+                )
 
     def _audit(self) -> int:
         audit = start_child(
@@ -103,13 +113,6 @@ class Demo:
 
     def _log(self, name: str) -> Path:
         return self._services.data_dir / f"{name}.log"
-
-
-def _check(children: dict[str, Popen[bytes]], log: Callable[[str], Path]) -> None:
-    """Raises ``ClickException`` if a process that must run has ended."""
-    for name, child in children.items():
-        if child.poll() is not None:
-            raise click.ClickException(f"{name} ended with code {child.returncode}; see {log(name)}")
 
 
 async def funnel_line(redis_url: str) -> str:
