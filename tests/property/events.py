@@ -23,8 +23,9 @@ from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 MIDNIGHT_MS: Final = 1_740_758_400_000
 """2025-03-01 00:00 in Shanghai."""
 
-PEOPLE: Final = ("p1", "p2", "p3")
-SHOPS: Final = ("s1", "s2")
+# Named again and again are those in which much shall meet.
+PEOPLE: Final = ("p1", "p1", "p1", "p2")
+SHOPS: Final = ("s1", "s1", "s1", "s2")
 CAMPAIGNS: Final = (None, "c1", "c2")
 NOTES: Final = ("n1", "n2")
 ITEMS: Final = ("i1", "i2")
@@ -36,9 +37,14 @@ OFFSETS_MS: Final = (
 )
 """Around the edges of windows, of lags and of what a touch reaches; within 31 days, so that none is too late."""
 
-# Not the order of arrival nor of time, and some are beyond ASCII: ties are decided by the bytes of UTF-8.
-EVENT_IDS: Final = st.sampled_from(
-    [f"{letter}{number}" for letter in ("e", "E", "é", "𝛆") for number in range(12)]
+# Neither in the order of arrival nor of time, and some beyond ASCII: ties are decided by the bytes of UTF-8.
+EVENT_IDS: Final = tuple(f"{letter}{number}" for letter in ("e", "E", "é", "𝛆") for number in range(12))
+
+CONVERSION_TYPES: Final = (StoreVisited, ItemFavorited, CartAdded, OrderPaid)
+TYPES: Final = (
+    *(NoteViewed, NoteViewed, NoteLiked, NoteCommented, NoteEngaged, AdClicked, AdClicked, CouponClaimed),
+    *CONVERSION_TYPES,
+    *(OrderPaid, OrderPaid),
 )
 
 times_ms = st.one_of(
@@ -48,43 +54,49 @@ times_ms = st.one_of(
 )
 
 
-def _event(event_id: str) -> st.SearchStrategy[Any]:
-    """Any event with this id, of any type."""
-    who = {
-        "event_id": st.just(event_id),
-        "person_id": st.sampled_from(PEOPLE),
-        "time_ms": times_ms,
-        "shop_id": st.sampled_from(SHOPS),
+def _event(
+    event_type: Any,
+    event_id: str,
+    person_id: str,
+    shop_id: str,
+    time_ms: int,
+    campaign_id: str | None,
+    note_id: str,
+    item_id: str,
+    number: int,
+) -> Any:
+    """An event of the type, from those of the values that the type has; ``number`` decides the rest."""
+    values: dict[str, Any] = {
+        "event_id": event_id,
+        "person_id": person_id,
+        "shop_id": shop_id,
+        "time_ms": time_ms,
     }
-    item = {"item_id": st.sampled_from(ITEMS)}
-    maybe_item = {"item_id": st.sampled_from((None, *ITEMS))}
-    campaign = {"campaign_id": st.sampled_from(CAMPAIGNS)}
-    note = {**campaign, **maybe_item, "note_id": st.sampled_from(NOTES)}
-    return st.one_of(
-        st.builds(NoteViewed, **who, **note),
-        st.builds(NoteLiked, **who, **note),
-        st.builds(NoteCommented, **who, **note),
-        st.builds(NoteEngaged, **who, **note, action=st.sampled_from(("collect", "share", "follow"))),
-        st.builds(AdClicked, **who, **note),
-        st.builds(
-            CouponClaimed,
-            **who,
-            **campaign,
-            coupon_id=st.just("k1"),
-            platform=st.sampled_from(("xhs", "taobao")),
-        ),
-        st.builds(StoreVisited, **who, **maybe_item),
-        st.builds(ItemFavorited, **who, **item),
-        st.builds(CartAdded, **who, **item),
-        st.builds(
-            OrderPaid,
-            **who,
-            **item,
-            # Few ids, so that orders are repeated under another event_id, and by another person.
-            order_id=st.sampled_from(("o1", "o2", "o3")),
-            amount_fen=st.integers(1, 10_000),
-        ),
-    )
+    if event_type is CouponClaimed:
+        return CouponClaimed(**values, campaign_id=campaign_id, coupon_id="k1", platform="taobao")
+    if event_type not in CONVERSION_TYPES:
+        values |= {"note_id": note_id, "campaign_id": campaign_id}
+    if event_type is NoteEngaged:
+        values["action"] = ("collect", "share", "follow")[number % 3]
+    if event_type is OrderPaid:
+        # Few ids, so that orders come again under another event_id, and from another person.
+        values |= {"order_id": f"o{number % 3}", "amount_fen": number + 1}
+    may_lack_item = event_type not in {ItemFavorited, CartAdded, OrderPaid}
+    return event_type(**values, item_id=None if may_lack_item and number % 4 == 0 else item_id)
+
+
+_events = st.builds(
+    _event,
+    event_type=st.sampled_from(TYPES),
+    event_id=st.sampled_from(EVENT_IDS),
+    person_id=st.sampled_from(PEOPLE),
+    shop_id=st.sampled_from(SHOPS),
+    time_ms=times_ms,
+    campaign_id=st.sampled_from(CAMPAIGNS),
+    note_id=st.sampled_from(NOTES),
+    item_id=st.sampled_from(ITEMS),
+    number=st.integers(0, 999),
+)
 
 
 @st.composite
@@ -93,7 +105,10 @@ def journey_events(draw: st.DrawFn, max_events: int = 24) -> list[Any]:
 
     An ``event_id`` stands for one event, so that copies are equal, as R2 takes them to be.
     """
-    event_ids = draw(st.lists(EVENT_IDS, unique=True, max_size=max_events))
-    events = [draw(_event(event_id)) for event_id in event_ids]
+    # Left to itself, hypothesis makes lists of five, in which little meets.
+    least = min(draw(st.sampled_from((0, 4, 12))), max_events)
+    events = draw(
+        st.lists(_events, unique_by=lambda event: event.event_id, min_size=least, max_size=max_events)
+    )
     copies = draw(st.lists(st.sampled_from(events), max_size=4)) if events else []
     return draw(st.permutations(events + copies))
