@@ -22,6 +22,7 @@ from streams.topic_admin import create_topics
 from streams.topics import PARTITIONS_DEFAULT, topic_specs
 from xinghe.domain.events import DEAD_LETTER, SOURCE_EVENTS, CampaignConfigured, NoteViewed, OrderPaid
 from xinghe.embedded import EmbeddedServices
+from xinghe.simulator import sender
 
 pytestmark = pytest.mark.integration
 
@@ -222,3 +223,25 @@ def test_dead_letters_are_listed_shown_and_replayed(broker: str) -> None:
     assert all(
         dict(record.headers)["replayed_from"].startswith(f"{DEAD_LETTER}/0/".encode()) for record in again
     )
+
+
+async def test_a_broker_that_is_gone_ends_in_an_error(
+    services: EmbeddedServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "ACKNOWLEDGE_QUIET_S", 0.2)
+    monkeypatch.setattr(sender, "ACKNOWLEDGE_TIMEOUT_S", 0.5)
+    with EmbeddedServices(tmp_path, lib_dir=services.lib_dir) as gone:
+        await create_topics(gone.kafka_bootstrap_servers, topic_specs())
+
+        async def send() -> None:
+            async with sender.BatchSender(
+                gone.kafka_bootstrap_servers, [NoteViewed.topic], {}
+            ) as open_sender:
+                open_sender.add(NoteViewed.topic, b"p", b"{}")
+                await open_sender.flush()
+                gone.stop_kafka()
+                open_sender.add(NoteViewed.topic, b"p", b"{}")
+
+        async with asyncio.timeout(20):
+            with pytest.raises(sender.SendError, match=r"has not acknowledged records for 0\.5 s"):
+                await send()

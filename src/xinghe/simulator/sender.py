@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Collection
 from itertools import count
@@ -18,10 +19,18 @@ BUFFERED_MAX: Final = 5_000
 BUFFERED_BYTES_MAX: Final = 16 * 1024 * 1024
 """Records and bytes after which it is time to flush, however little time has passed."""
 REQUEST_TIMEOUT_MS: Final = 40_000
+RETRY_BACKOFF_MS: Final = 500
+ACKNOWLEDGE_TIMEOUT_S: Final = 30.0
+"""Time for a broker to come back: aiokafka's idempotent producer by itself would try for ever."""
+ACKNOWLEDGE_QUIET_S: Final = 2.0
+"""Time after which a wait is worth a line."""
+CLOSE_TIMEOUT_S: Final = 2.0
 REQUEST_BYTES_MAX: Final = 32 * 1024 * 1024
 """Room for the largest dead letter that is replayed; the broker has its own bound."""
 HASHES_MAX: Final = 1_000_000
 """Keys whose hash is kept: people and campaigns come again and again, and murmur2 is plain Python."""
+
+log = logging.getLogger(__name__)
 
 Headers = list[tuple[str, bytes]]
 
@@ -60,6 +69,7 @@ class BatchSender:
             max_batch_size=BATCH_BYTES_MAX,
             max_request_size=REQUEST_BYTES_MAX,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
             **client_options,
         )
         self._partition_counts: dict[str, int] = {}
@@ -77,11 +87,11 @@ class BatchSender:
             await self._producer.start()
             metadata = await self._producer.client.fetch_all_metadata()
         except KafkaError as error:
-            await self._producer.stop()
+            await self._close()
             raise SendError(f"Kafka cannot be used: {error}") from error
         missing = [topic for topic in self._topics if not metadata.partitions_for_topic(topic)]
         if missing:
-            await self._producer.stop()
+            await self._close()
             raise TopicsMissingError(missing)
         self._partition_counts = {topic: len(metadata.partitions_for_topic(topic)) for topic in self._topics}
         return self
@@ -95,7 +105,7 @@ class BatchSender:
                 await self.flush()
                 await self._acknowledged()
         finally:
-            await self._producer.stop()
+            await self._close()
 
     def add(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
         """Put a record into its batch; it goes out with the next ``flush``."""
@@ -131,10 +141,26 @@ class BatchSender:
 
     async def _acknowledged(self) -> None:
         in_flight, self._in_flight = self._in_flight, []
+        if not in_flight:
+            return
+        _, waiting = await asyncio.wait(in_flight, timeout=ACKNOWLEDGE_QUIET_S)
+        if waiting:
+            log.error("Kafka does not acknowledge records; waiting up to %g s for it", ACKNOWLEDGE_TIMEOUT_S)
         try:
-            await asyncio.gather(*in_flight)
+            async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S):
+                await asyncio.gather(*in_flight)
+        except TimeoutError as error:
+            raise SendError(f"Kafka has not acknowledged records for {ACKNOWLEDGE_TIMEOUT_S:g} s") from error
         except KafkaError as error:
             raise SendError(f"Kafka did not acknowledge records: {error}") from error
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._producer.stop()
+        except TimeoutError:
+            # It waits for a broker that is gone, to send what nobody counts on any more.
+            await self._producer.client.close()
 
     def _partition(self, topic: str, key: bytes | None) -> int:
         partitions = self._partition_counts[topic]
