@@ -158,6 +158,8 @@ def run_worker(settings: Settings) -> int:
         prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
     library_level = "debug" if settings.log_level == "debug" else "warning"
     worker = faust.Worker(app, loglevel=library_level, redirect_stdouts=False, logging_config=None)
+    # Faust's spinner sets the root logger to DEBUG to have something to spin for.
+    worker.spinner = None
     log.info("worker starts", instance=settings.instance, kafka=settings.kafka_bootstrap_servers)
     try:
         worker.execute_from_commandline()

@@ -57,8 +57,11 @@ class RedisSink:
         self._wake = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
-    def opened(self, incarnation: str, last_offset: int) -> None:
-        """Start writing; whether Redis holds exactly ``last_offset`` is looked up first."""
+    def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
+        """Start writing; whether Redis holds exactly ``last_offset`` is looked up first.
+
+        Unless ``is_complete``, Redis lacks figures even if it does.
+        """
         self._writer = FunnelWriter(
             self._redis,
             stage=STAGE,
@@ -68,6 +71,7 @@ class RedisSink:
         )
         self._incarnation = incarnation
         self._sequence = self._sequence_written = last_offset
+        self._needs_all = not is_complete
         self._writing = asyncio.create_task(self._write_forever(self._writer))
 
     def committed(self, sequence: int, committed: Committed) -> None:

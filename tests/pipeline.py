@@ -109,8 +109,8 @@ class FakeSink:
     notes: dict[tuple[str, str], bytes] = field(default_factory=dict)
     lost: bool = False
 
-    def opened(self, incarnation: str, last_offset: int) -> None:
-        self.lost = last_offset >= 0
+    def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
+        self.lost = not is_complete
 
     def committed(self, sequence: int, committed: Committed) -> None:
         for key, value in committed.windows.items():

@@ -36,6 +36,7 @@ from xinghe.domain.funnel import (
     pack_key,
     unpack_key,
 )
+from xinghe.domain.metrics import COUNTED_NAMES
 from xinghe.domain.windows import FUTURE_MS, MINUTE_MS, Size, end_ms, is_expired, is_final
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ class Committed(msgspec.Struct):
 class FunnelSink(Protocol):
     """Where committed figures are shown."""
 
-    def opened(self, incarnation: str, last_offset: int) -> None:
-        """The task is recovered; what the sink holds may be older, or of other topics."""
+    def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
+        """The task is recovered. What the sink holds may be older or of other topics; unless ``is_complete`` it is
+        older even if it is as of ``last_offset``.
+        """
 
     def committed(self, sequence: int, committed: Committed) -> None:
         """A commit is durable."""
@@ -126,6 +129,8 @@ class CampaignsProcessor:
         self._changes = Changes()
         self._oldest_ms = 0
         self._unpublished: dict[bytes, None] = {}
+        self._notes_to_show: dict[tuple[str, str], bytes | None] = {}
+        self._is_publishing = False
         self._committing: Committed | None = None
         self._sequence = -1
         self._decode_delta = msgspec.msgpack.Decoder(Delta).decode
@@ -149,7 +154,8 @@ class CampaignsProcessor:
                 self._unpublished[packed] = None
         self._sequence = last_offset
         self._final_ms = self._watermark_ms
-        self._sink.opened(self._clock.incarnation, last_offset)
+        # What is not published has notes with it that the sink may not have been shown.
+        self._sink.opened(self._clock.incarnation, last_offset, is_complete=not self._unpublished)
 
     @property
     def _watermark_ms(self) -> int:
@@ -179,10 +185,10 @@ class CampaignsProcessor:
             self._see_oldest(delta.oldest_ms)
             campaign_id = record.key.decode()
             self._see_shop(campaign_id, delta.shop_id)
-            for row in delta.minutes:
+            for note_id, row in delta.counts:
                 self._changes.add_minute(campaign_id, row)
-            for note_row in delta.notes:
-                self._changes.add_note(campaign_id, note_row)
+                if note_id is not None:
+                    self._changes.add_note(campaign_id, note_id, row)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
 
@@ -262,13 +268,15 @@ class CampaignsProcessor:
     # Time
 
     def tick(self, now_ms: int) -> None:  # noqa: ARG002 - event time rules here
-        """Publish what changed since the last second, and hand all figures to a sink that lost them."""
+        """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures.
+        """
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)
         if unpublished:
             self._clock.published_version = self._clock.version
             self._clock_changed = True
+            self._is_publishing = True
         if self._committing is None and self._sink.needs_all() and self._sequence >= 0:
             self._sink.rebuild(self._sequence, self._everything())
 
@@ -311,7 +319,8 @@ class CampaignsProcessor:
                 continue
             packed = pack_key(key)
             changed[packed] = self._change_window(key, packed, change, version)
-        notes = {note: self._change_note(note, counts) for note, counts in changes.notes.items()}
+        for note, counts in changes.notes.items():
+            self._notes_to_show[note] = self._change_note(note, counts)
         self._final_ms = watermark_ms
         if changed:
             self._clock.version = version
@@ -320,6 +329,10 @@ class CampaignsProcessor:
             self._clock_changed = False
             self._clock_store.put(_CLOCK_KEY, self._clock)
         oldest_ms, self._oldest_ms = self._oldest_ms, 0
+        notes: dict[tuple[str, str], bytes | None] = {}
+        if self._is_publishing:
+            self._is_publishing = False
+            notes, self._notes_to_show = self._notes_to_show, {}
         if changed or notes:
             self._committing = Committed(changed, notes, watermark_ms, oldest_ms)
 
@@ -345,11 +358,12 @@ class CampaignsProcessor:
         self._windows.put(packed, value)
         return value
 
-    def _change_note(self, note: tuple[str, str], counts: list[int]) -> bytes | None:
+    def _change_note(self, note: tuple[str, str], change: dict[int, int]) -> bytes | None:
         key = f"{note[0]}|{note[1]}".encode()
         known = self._notes.get(key)
-        if known is not None:
-            counts = list(map(int.__add__, decode_counts(known), counts))
+        counts = [0] * len(COUNTED_NAMES) if known is None else decode_counts(known)
+        for metric, amount in change.items():
+            counts[metric] += amount
         if not any(counts):
             self._notes.delete(key)
             return None

@@ -42,8 +42,8 @@ JOURNEYS: Final = "journeys"
 DIRECTORY: Final = "directory"
 CLOCK: Final = "journeys_clock"
 _CLOCK_KEY: Final = b"clock"
-SWEEP_JOURNEYS: Final = 2_000
-"""Journeys looked at per tick for what can be dropped; a million take eight minutes."""
+SWEEP_JOURNEYS: Final = 500
+"""Journeys looked at per tick for what can be dropped; a million take half an hour."""
 
 _TOUCH_KINDS: Final[dict[type, int]] = {
     events.NoteViewed: KIND_NUMBER["view"],
@@ -98,6 +98,8 @@ class JourneysProcessor:
         """Number the sources as before and take up the clock."""
         self._directory.restore((int.from_bytes(key, "little"), source) for key, source in self._entries.items())
         self._kept_sources = len(self._directory.sources)
+        for _, journey in self._journeys.items():
+            self._rules.recount(journey)
         clock = self._clock.get(_CLOCK_KEY)
         if clock is not None:
             self._rules.event_time_ms_max = self._kept_time_ms = clock.event_time_ms_max
@@ -141,7 +143,7 @@ class JourneysProcessor:
                 final_ms = watermark_ms(time_ms) - ALLOWED_LATENESS_MS - MINUTE_MS
             journey = get_journey(key)
             if journey is None:
-                journey = Journey([], [])
+                journey = Journey([])
                 new_journey(key, journey)
             if not add(key, journey, event, number):
                 duplicates += 1
@@ -253,7 +255,7 @@ class JourneysProcessor:
             if delta is None:
                 shop_id = directory.shop_of_campaign[campaign]
                 delta = deltas[campaign] = Delta(
-                    self._task.partition, watermark, self._oldest_ms, shop_id, [], [], []
+                    self._task.partition, watermark, self._oldest_ms, shop_id, [], []
                 )
             return delta
 
@@ -261,12 +263,9 @@ class JourneysProcessor:
             if directory.sources[source].campaign_id is not None:
                 # A coupon claim counts in no metric, yet its campaign's shop must be known.
                 delta_of(directory.campaign_of[source])
-        for (source, minute), row in _rows(changes).items():
+        for (source, _minute), row in _rows(changes).items():
             delta = delta_of(directory.campaign_of[source])
-            delta.minutes.append([minute, *row])
-            note_id = directory.sources[source].note_id
-            if note_id is not None:
-                delta.notes.append([note_id, *row])
+            delta.counts.append((directory.sources[source].note_id, row))
         for (campaign, day, metric), change in changes.people.items():
             if change:
                 delta_of(campaign).people.append((day, metric, change))
@@ -328,13 +327,13 @@ class JourneysProcessor:
 
 
 def _rows(changes: Changes) -> dict[tuple[int, int], list[int]]:
-    """The changed counts by (source number, minute), as ``[metric, change, metric, change, ...]``."""
+    """The changed counts by (source number, minute), as ``[minute, metric, change, metric, change, ...]``."""
     rows: dict[tuple[int, int], list[int]] = {}
     for (source, minute, metric), change in changes.counts.items():
         if change:
             row = rows.get((source, minute))
             if row is None:
-                rows[source, minute] = [metric, change]
+                rows[source, minute] = [minute, metric, change]
             else:
                 row += (metric, change)
     return rows

@@ -91,7 +91,7 @@ class PartitionStore(Protocol[V]):
     def items(self) -> Collection[tuple[bytes, V]]:
         """A live view of all keys and values of the partition."""
 
-    def drain(self) -> Iterator[tuple[bytes, bytes | None]]:
+    def drain(self) -> list[tuple[bytes, bytes | None]]:
         """The changelog records (key, value or tombstone) of all changes since the last call."""
 
     def restore(self, parts: Iterable[tuple[bytes, int, bytes]]) -> int:
@@ -131,13 +131,14 @@ class MemoryStore(Generic[V]):
             for part in self._codec.parts(value):
                 self._dirty.add((key, part))
 
-    def drain(self) -> Iterator[tuple[bytes, bytes | None]]:
+    def drain(self) -> list[tuple[bytes, bytes | None]]:
         """The changelog records (key, value or tombstone) of all changes since the last call."""
         dirty, self._dirty = self._dirty, set()
-        values, encode, tag, pack = self._values, self._codec.encode, self._tag, _PART.pack
-        for key, part in dirty:
-            value = values.get(key)
-            yield tag + pack(part) + key, None if value is None else encode(value, part)
+        get, encode, tag, pack = self.get, self._codec.encode, self._tag, _PART.pack
+        return [
+            (tag + pack(part) + key, None if (value := get(key)) is None else encode(value, part))
+            for key, part in dirty
+        ]
 
     def restore(self, parts: Iterable[tuple[bytes, int, bytes]]) -> int:
         """Fill an empty partition from the newest parts (key, part number, bytes); answers the keys."""

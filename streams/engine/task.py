@@ -134,11 +134,8 @@ class Task:
                 return
             self._processor.prepare()
             buffer, self._buffer = self._buffer, Buffer()
-            changelog_records = buffer.outputs[self._changelog]
             for store in self._stores.values():
-                changelog_records += (OutputRecord(key, value, NO_HEADERS) for key, value in store.drain())
-            if not changelog_records:
-                del buffer.outputs[self._changelog]
+                buffer.changelog += store.drain()
             if not buffer:
                 return
             await self._commit(buffer)
@@ -153,7 +150,7 @@ class Task:
         last_offset = await self._transaction.commit(buffer, self._changelog)
         self._in_flight = False
         metrics.COMMIT_SECONDS.labels(stage).observe(time.monotonic() - started_s)
-        metrics.COMMIT_RECORDS.labels(stage).observe(sum(map(len, buffer.outputs.values())))
+        metrics.COMMIT_RECORDS.labels(stage).observe(buffer.record_count())
         crash_point("after_commit")
         self._processor.committed(last_offset)
         self._commit_ended.set()

@@ -1,8 +1,8 @@
-"""What a person has been counted for: cells of (campaign, people metric, day), packed into small segments.
+"""What a person has been counted for: packed cells of (campaign, people metric, day).
 
 Views are far too many to look through for "has this person seen this campaign today, or ever", so each first view of a
-campaign and day leaves a cell of 7 bytes. Conversions leave one only when they are dropped from the journey: what was
-counted stays counted.
+campaign and day leaves a cell of 7 bytes. Rows that are dropped from a journey leave one as well: what was counted
+stays counted.
 """
 
 from __future__ import annotations
@@ -33,14 +33,13 @@ def day_start_ms(day: int) -> int:
     return day * DAY_MS - SHANGHAI_OFFSET_MS
 
 
-def has_cell(segments: list[bytes], cell: bytes) -> bool:
-    """Whether a cell (7 bytes), or the first 5 bytes of one, is in the segments."""
-    for segment in segments:
-        position = segment.find(cell)
-        while position >= 0:
-            if position % CELL_BYTES == 0:
-                return True
-            position = segment.find(cell, position + 1)
+def has_cell(cells: bytes, cell: bytes) -> bool:
+    """Whether a cell (7 bytes), or the first 5 bytes of one, is among packed cells."""
+    position = cells.find(cell)
+    while position >= 0:
+        if position % CELL_BYTES == 0:
+            return True
+        position = cells.find(cell, position + 1)
     return False
 
 

@@ -36,10 +36,10 @@ class Window(Struct, array_like=True, gc=False):
 
 
 class Change(Struct, gc=False):
-    """What one commit adds to a window."""
+    """What one commit adds to a window: amounts by index of the metric."""
 
-    counted: list[int]
-    people: list[int]
+    counted: dict[int, int]
+    people: dict[int, int]
     spend_fen: int | None = None
 
 
@@ -81,27 +81,30 @@ class Changes:
     """What came for the campaigns of a task since its last commit, added up."""
 
     def __init__(self) -> None:
-        self._minutes: dict[tuple[str, int], list[int]] = {}
+        self._minutes: dict[tuple[str, int], dict[int, int]] = {}
         self._people: list[tuple[str, int, int, int]] = []
         self._spend: list[tuple[str, int, int]] = []
-        self.notes: dict[tuple[str, str], list[int]] = {}
+        self.notes: dict[tuple[str, str], dict[int, int]] = {}
 
     def add_minute(self, campaign_id: str, row: list[int]) -> None:
         """Add ``[minute, metric, change, metric, change, ...]``."""
-        counts = self._minutes.get((campaign_id, row[0]))
+        key = (campaign_id, row[0])
+        counts = self._minutes.get(key)
         if counts is None:
-            counts = self._minutes[campaign_id, row[0]] = [0] * len(COUNTED_NAMES)
+            counts = self._minutes[key] = {}
         for at in range(1, len(row), 2):
-            counts[row[at]] += row[at + 1]
+            metric = row[at]
+            counts[metric] = counts.get(metric, 0) + row[at + 1]
 
-    def add_note(self, campaign_id: str, row: list[str | int]) -> None:
-        """Add ``[note_id, metric, change, metric, change, ...]``."""
-        note = (campaign_id, str(row[0]))
-        counts = self.notes.get(note)
+    def add_note(self, campaign_id: str, note_id: str, row: list[int]) -> None:
+        """Add ``[minute, metric, change, metric, change, ...]`` to a note's figures to date."""
+        key = (campaign_id, note_id)
+        counts = self.notes.get(key)
         if counts is None:
-            counts = self.notes[note] = [0] * len(COUNTED_NAMES)
+            counts = self.notes[key] = {}
         for at in range(1, len(row), 2):
-            counts[row[at]] += row[at + 1]  # type: ignore[index,operator]  # all but the first are numbers
+            metric = row[at]
+            counts[metric] = counts.get(metric, 0) + row[at + 1]
 
     def add_people(self, campaign_id: str, day: int, metric: int, change: int) -> None:
         """Add distinct people of a day, or to date where ``day`` is 0."""
@@ -118,16 +121,18 @@ class Changes:
         def change_of(key: WindowKey) -> Change:
             change = changes.get(key)
             if change is None:
-                change = changes[key] = Change([0] * len(COUNTED_NAMES), [0] * len(PEOPLE_NAMES))
+                change = changes[key] = Change({}, {})
             return change
 
         for (campaign_id, minute), counts in self._minutes.items():
             for size in SIZES:
-                change = change_of((campaign_id, size, start_ms(size, minute * MINUTE_MS)))
-                change.counted = list(map(int.__add__, change.counted, counts))
+                total = change_of((campaign_id, size, start_ms(size, minute * MINUTE_MS))).counted
+                for metric, amount in counts.items():
+                    total[metric] = total.get(metric, 0) + amount
         for campaign_id, day, metric, amount in self._people:
             size: Size = "1d" if day else "total"
-            change_of((campaign_id, size, day_start_ms(day) if day else 0)).people[metric] += amount
+            people = change_of((campaign_id, size, day_start_ms(day) if day else 0)).people
+            people[metric] = people.get(metric, 0) + amount
         for campaign_id, hour_start_ms, amount in self._spend:
             for size in SPEND_SIZES:
                 change = change_of((campaign_id, size, start_ms(size, hour_start_ms)))
@@ -141,13 +146,16 @@ class Changes:
 def changed_window(packed: bytes | None, size: Size, change: Change, version: int) -> Window:
     """A window after a change; ``packed`` is ``None`` for a new one."""
     if packed is None:
-        people = list(change.people) if size in PEOPLE_SIZES else None
-        return Window(version, change.spend_fen, change.counted, people)
-    window = decode_window(packed)
-    window.version = version
-    window.counted = list(map(int.__add__, window.counted, change.counted))
+        people = [0] * len(PEOPLE_NAMES) if size in PEOPLE_SIZES else None
+        window = Window(version, None, [0] * len(COUNTED_NAMES), people)
+    else:
+        window = decode_window(packed)
+        window.version = version
+    for metric, amount in change.counted.items():
+        window.counted[metric] += amount
     if window.people is not None:
-        window.people = list(map(int.__add__, window.people, change.people))
+        for metric, amount in change.people.items():
+            window.people[metric] += amount
     if change.spend_fen is not None:
         window.spend_fen = (window.spend_fen or 0) + change.spend_fen
     return window

@@ -14,7 +14,7 @@ from msgspec import Struct, msgpack
 from xinghe.domain.touch import touch_count
 
 TOUCHES: Final = 0
-COUNTED: Final = 1
+KEPT: Final = 1
 CONVERSIONS: Final = 2
 ORDERS: Final = 3
 
@@ -58,14 +58,17 @@ class Order(Struct, array_like=True, gc=False):
 class Journey(Struct, gc=False):
     """What is kept of one person.
 
-    ``touches``, ``counted`` and ``conversions`` are segments of packed rows of which the last is open, the others
-    closed; ``first_touches`` and so on is the absolute number of a list's first element, since the oldest go in time.
+    ``touches``, ``kept`` and ``conversions`` are segments of packed rows of which the last is open, the others closed;
+    ``first_touches`` and so on is the absolute number of a list's first element, since the oldest go in time.
+    ``counted`` are the cells (`domain/counted.py`) of the views in ``touches``, found again from them and so not in the
+    changelog; ``kept`` are the cells of rows that were dropped.
     ``last_conversion_ms`` is not before any conversion or order, -1 without one; a touch after it changes no credit.
     ``views_from`` is the index of the first touch segment that may hold views.
     """
 
     touches: list[bytes]
-    counted: list[bytes]
+    counted: bytes = b""
+    kept: list[bytes] | None = None
     conversions: list[bytes] | None = None
     orders: list[Order] | None = None
     first_touches: int = 0
@@ -97,8 +100,8 @@ class JourneyCodec:
         """The numbers of all parts."""
         for index in range(len(journey.touches)):
             yield part_number(TOUCHES, journey.first_touches + index)
-        for index in range(len(journey.counted)):
-            yield part_number(COUNTED, index)
+        for index in range(len(journey.kept or ())):
+            yield part_number(KEPT, index)
         for index in range(len(journey.conversions or ())):
             yield part_number(CONVERSIONS, journey.first_conversions + index)
         for index in range(len(journey.orders or ())):
@@ -109,8 +112,8 @@ class JourneyCodec:
         group, index = part & 3, part >> 2
         if group == TOUCHES:
             return _segment(journey.touches, index - journey.first_touches)
-        if group == COUNTED:
-            return _segment(journey.counted, index)
+        if group == KEPT:
+            return _segment(journey.kept or [], index)
         if group == CONVERSIONS:
             return _segment(journey.conversions or [], index - journey.first_conversions)
         orders = journey.orders or []
@@ -122,10 +125,10 @@ class JourneyCodec:
         groups: tuple[list[tuple[int, bytes]], ...] = ([], [], [], [])
         for part in sorted(parts):
             groups[part & 3].append((part >> 2, parts[part]))
-        touches, counted, conversions, orders = groups
+        touches, kept, conversions, orders = groups
         journey = Journey(
             touches=_filled(touches),
-            counted=[data for _, data in counted],
+            kept=[data for _, data in kept] or None,
             conversions=_filled(conversions) if conversions else None,
             orders=[self._decode_order(data) for _, data in orders] if orders else None,
             first_touches=touches[0][0] if touches else 0,

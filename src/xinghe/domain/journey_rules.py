@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from xinghe.domain.attribution.last_touch import last_touch
 from xinghe.domain.counted import (
+    CELL_BYTES,
     SEGMENT_BYTES,
     any_day,
     day_number,
@@ -26,8 +27,8 @@ from xinghe.domain.journey import (
     CART_ADD,
     CONVERSION_BYTES,
     CONVERSIONS,
-    COUNTED,
     FAVORITE,
+    KEPT,
     ORDERS,
     STORE_VISIT,
     TOUCHES,
@@ -44,8 +45,9 @@ from xinghe.domain.windows import DAY_MS, JOURNEY_RETENTION_MS, MINUTE_MS, water
 TOUCH_SEGMENT_BYTES: Final = 128
 """A touch segment is closed once it is this long: 3 to 5 touches, rewritten once for each."""
 CONVERSION_SEGMENT_BYTES: Final = 4 * CONVERSION_BYTES
-COUNTED_SEGMENTS_COMPACT: Final = 8
-"""From so many segments of counted cells on, opening another first drops what is past."""
+CELLS_COMPACT: Final = 64
+KEPT_SEGMENTS_COMPACT: Final = 8
+"""From so many cells or segments of cells on, each time their number has doubled, what is past is dropped."""
 ORDER_MICROS: Final = 1_000_000
 
 _KIND_METRIC: Final = tuple(-1 if name is None else COUNTED_INDEX[name] for name in KIND_METRIC)
@@ -118,35 +120,54 @@ class JourneyRules:
         if metric >= 0:
             self.changes.counts[source, time_ms // MINUTE_MS, metric] += 1
             if kind == VIEW:
-                self._count_viewer(key, journey, source, time_ms)
+                self._count_viewer(journey, source, time_ms)
         if time_ms <= journey.last_conversion_ms:
             self._reattribute(key, journey, Touch(time_ms, event_id, source, kind))
         if journey.events > self.journey_events_max:
             self._evict(key, journey)
         return True
 
-    def _count_viewer(self, key: bytes, journey: Journey, source: int, time_ms: int) -> None:
+    def _count_viewer(self, journey: Journey, source: int, time_ms: int) -> None:
         campaign = self.directory.campaign_of[source]
         day = day_number(time_ms)
         cell = pack_cell(campaign, _VIEWERS, day)
-        if has_cell(journey.counted, cell):
+        if _is_counted(journey, cell):
             return
         people = self.changes.people
         people[campaign, day, _VIEWERS] += 1
-        if not has_cell(journey.counted, any_day(cell)):
+        if not _is_counted(journey, any_day(cell)):
             people[campaign, _TOTAL, _VIEWERS] += 1
-        self._keep_cell(key, journey, cell)
+        journey.counted += cell
+        cells = len(journey.counted) // CELL_BYTES
+        if cells >= CELLS_COMPACT and cells & (cells - 1) == 0:
+            self.recount(journey)
 
-    def _keep_cell(self, key: bytes, journey: Journey, cell: bytes) -> None:
-        segments = journey.counted
+    def recount(self, journey: Journey) -> None:
+        """Find the cells of the views anew: after recovery, and to be rid of those whose views were dropped."""
+        campaign_of = self.directory.campaign_of
+        cells = {
+            pack_cell(campaign_of[touch.source], _VIEWERS, day_number(touch.time_ms)): None
+            for segment in journey.touches
+            for touch in touches_in(segment)
+            if touch.kind == VIEW
+        }
+        journey.counted = b"".join(cells)
+
+    def _keep_cell(self, key: bytes, journey: Journey, metric: int, source: int, time_ms: int) -> None:
+        """What a row counts stays counted when the row goes."""
+        cell = pack_cell(self.directory.campaign_of[source], metric, day_number(time_ms))
+        segments = journey.kept
+        if segments is None:
+            segments = journey.kept = []
+        if any(has_cell(segment, cell) for segment in segments):
+            return
         if segments and len(segments[-1]) < SEGMENT_BYTES:
             segments[-1] += cell
         else:
             segments.append(cell)
-            if len(segments) > COUNTED_SEGMENTS_COMPACT:
-                self._compact_counted(key, journey)
-                segments = journey.counted
-        self.mark(key, part_number(COUNTED, len(segments) - 1))
+            if len(segments) >= KEPT_SEGMENTS_COMPACT and len(segments) & (len(segments) - 1) == 0:
+                segments = self._compact_kept(key, journey, segments)
+        self.mark(key, part_number(KEPT, len(segments) - 1))
 
     # Conversions
 
@@ -321,7 +342,7 @@ class JourneyRules:
         for credit in now ^ before:
             campaign, metric, day = credit
             cell = pack_cell(campaign, metric, day)
-            if not has_cell(journey.counted, any_day(cell) if day == _TOTAL else cell):
+            if not _is_kept(journey, any_day(cell) if day == _TOTAL else cell):
                 self.changes.people[campaign, day, metric] += 1 if credit in now else -1
 
     # What is kept
@@ -337,24 +358,32 @@ class JourneyRules:
         while journey.orders and journey.orders[0].time_ms < horizon_ms:
             self._drop_order(key, journey)
 
-    def _compact_counted(self, key: bytes, journey: Journey) -> None:
+    def _compact_kept(self, key: bytes, journey: Journey, segments: list[bytes]) -> list[bytes]:
         """Let cells of days that no event can concern any more become one per campaign."""
         oldest_day = day_number(watermark_ms(self.event_time_ms_max) - JOURNEY_RETENTION_MS)
-        for index in range(len(journey.counted)):
-            self.mark(key, part_number(COUNTED, index))
-        journey.counted = without_days_before(journey.counted, oldest_day)
+        for index in range(len(segments)):
+            self.mark(key, part_number(KEPT, index))
+        journey.kept = without_days_before(segments, oldest_day)
+        return journey.kept
 
     def _drop_touch_segment(self, key: bytes, journey: Journey) -> None:
         journey.events -= touch_count(journey.touches[0])
+        self._keep_views(key, journey, journey.touches[0])
         self.mark(key, part_number(TOUCHES, journey.first_touches))
         del journey.touches[0]
         journey.first_touches += 1
         journey.views_from = max(journey.views_from - 1, 0)
 
+    def _keep_views(self, key: bytes, journey: Journey, segment: bytes) -> None:
+        for touch in touches_in(segment):
+            if touch.kind == VIEW:
+                self._keep_cell(key, journey, _VIEWERS, touch.source, touch.time_ms)
+
     def _drop_conversion_segment(self, key: bytes, journey: Journey) -> None:
         segments = journey.conversions or []
         for row in conversions_in(segments[0]):
-            self._keep_counted(key, journey, _CONVERSION_PEOPLE.get(row.kind), row.credited, row.time_ms)
+            if row.kind in _CONVERSION_PEOPLE:
+                self._keep_cell(key, journey, _CONVERSION_PEOPLE[row.kind], row.credited, row.time_ms)
             journey.events -= 1
         self.mark(key, part_number(CONVERSIONS, journey.first_conversions))
         del segments[0]
@@ -362,18 +391,10 @@ class JourneyRules:
 
     def _drop_order(self, key: bytes, journey: Journey) -> None:
         order = (journey.orders or []).pop(0)
-        self._keep_counted(key, journey, _BUYERS, order.credited, order.time_ms)
+        self._keep_cell(key, journey, _BUYERS, order.credited, order.time_ms)
         journey.events -= 1
         self.mark(key, part_number(ORDERS, journey.first_orders))
         journey.first_orders += 1
-
-    def _keep_counted(self, key: bytes, journey: Journey, metric: int | None, credited: int, time_ms: int) -> None:
-        """What a conversion counts stays counted when its row goes."""
-        if metric is None:
-            return
-        cell = pack_cell(self.directory.campaign_of[credited], metric, day_number(time_ms))
-        if not has_cell(journey.counted, cell):
-            self._keep_cell(key, journey, cell)
 
     def _evict(self, key: bytes, journey: Journey) -> None:
         """Bring a journey back to its bound: the oldest views go first, then the oldest touches, conversions, orders."""
@@ -382,6 +403,7 @@ class JourneyRules:
             events_before = journey.events
             if journey.views_from < len(segments) - 1:
                 index = journey.views_from
+                self._keep_views(key, journey, segments[index])
                 kept, views = without_views(segments[index])
                 segments[index] = kept
                 journey.events -= views
@@ -398,6 +420,14 @@ class JourneyRules:
             else:
                 return
             self.evicted += events_before - journey.events
+
+
+def _is_kept(journey: Journey, cell: bytes) -> bool:
+    return journey.kept is not None and any(has_cell(segment, cell) for segment in journey.kept)
+
+
+def _is_counted(journey: Journey, cell: bytes) -> bool:
+    return has_cell(journey.counted, cell) or _is_kept(journey, cell)
 
 
 def is_duplicate(journey: Journey, hash_bytes: bytes, event_hash: int) -> bool:
