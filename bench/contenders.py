@@ -7,6 +7,7 @@ from itertools import count
 from typing import Final
 
 from bench import people, stage_one_events
+from bench.jobs import stage_one_topics
 from bench.runs import Engine
 from xinghe.domain.events import CAMPAIGN_DELTA
 
@@ -17,7 +18,11 @@ PEER_OUTPUTS: Final = (PEER_INNER, f"{PEER_PREFIX}order.attributed")
 PEER_COMMIT_PERIOD_S: Final = 1.0
 
 STAGE_ONE_SOURCES: Final = (stage_one_events.TOUCH_TOPIC, stage_one_events.ORDER_TOPIC)
-STAGE_ONE_OUTPUTS: Final = ("xh.delta", "xh.attribution", "xh.changelog")
+STAGE_ONE_OUTPUTS: Final = (
+    stage_one_topics.DELTA_TOPIC,
+    stage_one_topics.ATTRIBUTION_TOPIC,
+    stage_one_topics.CHANGELOG,
+)
 
 SOURCES: Final = (*people.TOPICS, people.SPEND_TOPIC, people.SETTINGS_TOPIC)
 PEER_SOURCES: Final = tuple(PEER_PREFIX + topic for topic in SOURCES)

@@ -18,6 +18,7 @@ import msgspec
 import prometheus_client
 from xxhash import xxh3_64_intdigest
 
+from bench.jobs.stage_one_topics import ATTRIBUTION_TOPIC, CHANGELOG, DELTA_TOPIC
 from bench.stage_one_events import ORDER_TOPIC, TOUCH_TOPIC
 from streams.engine.batch import Batch
 from streams.engine.engine import Engine, EngineOptions
@@ -30,9 +31,6 @@ from streams.partitions import partition_of
 from streams.settings import Settings
 from xinghe.domain.windows import DAY_MS, MINUTE_MS
 
-DELTA_TOPIC: Final = "xh.delta"
-ATTRIBUTION_TOPIC: Final = "xh.attribution"
-CHANGELOG: Final = "xh.changelog"
 WINDOW_MS: Final = 15 * DAY_MS
 ROWS_PER_CHUNK: Final = 8
 CHUNKS_MAX: Final = 3
