@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -105,6 +106,8 @@ def main(
     except (BenchError, WrongFiguresError, EmbeddedError) as error:
         # What was measured until then is worth showing.
         failure = error
+    except asyncio.CancelledError as end:
+        raise click.Abort from end
     described = machine.describe(kafka_lib)
     document = report.as_document(results, described, started_at) | {"plan": plan}
     json_path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +120,10 @@ def main(
 async def _measure(plan: Plan, scenarios: frozenset[str], kafka_lib: Path, results: report.Results) -> None:
     """Measure what is asked for, each put into ``results`` as soon as it is there."""
     pin_to_services_core()
+    measuring = asyncio.current_task()
+    assert measuring is not None
+    # As Ctrl-C: the services are stopped and the folder is removed.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, measuring.cancel)
     with tempfile.TemporaryDirectory(prefix="xinghe-bench-") as folder:
         log_dir = Path(folder) / "logs"
         log_dir.mkdir()
