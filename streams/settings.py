@@ -28,6 +28,8 @@ OTHER_NAMES: Final[Mapping[str, str]] = {
     "XINGHE_REPLICATION_FACTOR": "copies of every topic, for `xinghe topics`",
     "XINGHE_DEMO_SECONDS": "how long `xinghe demo` makes traffic",
     "XINGHE_CHAOS_KILLS": "kills of `make chaos`",
+    "XINGHE_CHAOS_SEED": "seed of what `make chaos` draws",
+    "XINGHE_SHARED_DATA": "folder with recorded data sets, for the tests",
     "XINGHE_CRASH_AT": "crash point of the chaos tests, read by the engine",
     "XINGHE_KAFKA_LIB": "folder with Kafka's jars, for `xinghe up`, `xinghe demo` and the tests",
 }

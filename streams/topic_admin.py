@@ -74,6 +74,20 @@ async def check_topics(bootstrap: str, specs: Sequence[TopicSpec], **client_opti
         await admin.close()
 
 
+async def partition_counts(bootstrap: str, names: Sequence[str], **client_options: Any) -> dict[str, int]:
+    """How many partitions each of the topics has; those that do not exist are left out."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client_options)
+    await admin.start()
+    try:
+        # Asked for by name, a missing topic would be created on a broker that creates topics by itself.
+        existing = set(await admin.list_topics()).intersection(names)
+        # Asked for none, the broker describes all.
+        described = await admin.describe_topics(sorted(existing)) if existing else []
+    finally:
+        await admin.close()
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
 async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication_factor: int) -> None:
     response = await admin.create_topics(
         [

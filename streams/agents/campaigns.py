@@ -185,10 +185,7 @@ class CampaignsProcessor:
             self._see_oldest(delta.oldest_ms)
             campaign_id = record.key.decode()
             self._see_shop(campaign_id, delta.shop_id)
-            for note_id, row in delta.counts:
-                self._changes.add_minute(campaign_id, row)
-                if note_id is not None:
-                    self._changes.add_note(campaign_id, note_id, row)
+            self._changes.add_counts(campaign_id, delta.counts)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
 

@@ -8,7 +8,7 @@ long value rewrites only the part that changed; the table's `Codec` knows the pa
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 import faust
@@ -82,7 +82,7 @@ class PartitionStore(Protocol[V]):
     def put(self, key: bytes, value: V) -> None:
         """Set a value; all its parts go to the changelog."""
 
-    def mark(self, key: bytes, part: int) -> None:
+    def mark(self, key_and_part: tuple[bytes, int]) -> None:
         """Say that one part of the stored value changed."""
 
     def delete(self, key: bytes) -> None:
@@ -106,23 +106,18 @@ class MemoryStore(Generic[V]):
         self._codec = codec
         self._values: dict[bytes, V] = {}
         self._dirty: set[tuple[bytes, int]] = set()
-        # Looked up once per event, so these are the dict's and the set's own methods.
+        # Called once per event, so these are the dict's and the set's own methods.
         self.get = self._values.get
         self.items = self._values.items
+        self.add = self._values.__setitem__
+        """Set a value whose parts will be marked one by one."""
+        self.mark = self._dirty.add
 
     def put(self, key: bytes, value: V) -> None:
         """Set a value; all its parts go to the changelog."""
         self._values[key] = value
         for part in self._codec.parts(value):
             self._dirty.add((key, part))
-
-    def add(self, key: bytes, value: V) -> None:
-        """Set a value whose parts will be marked one by one."""
-        self._values[key] = value
-
-    def mark(self, key: bytes, part: int) -> None:
-        """Say that one part of the stored value changed."""
-        self._dirty.add((key, part))
 
     def delete(self, key: bytes) -> None:
         """Forget a key; nothing happens where it is unknown."""
@@ -133,12 +128,13 @@ class MemoryStore(Generic[V]):
 
     def drain(self) -> list[tuple[bytes, bytes | None]]:
         """The changelog records (key, value or tombstone) of all changes since the last call."""
-        dirty, self._dirty = self._dirty, set()
         get, encode, tag, pack = self.get, self._codec.encode, self._tag, _PART.pack
-        return [
+        records = [
             (tag + pack(part) + key, None if (value := get(key)) is None else encode(value, part))
-            for key, part in dirty
+            for key, part in self._dirty
         ]
+        self._dirty.clear()
+        return records
 
     def restore(self, parts: Iterable[tuple[bytes, int, bytes]]) -> int:
         """Fill an empty partition from the newest parts (key, part number, bytes); answers the keys."""

@@ -19,7 +19,7 @@ from typing import Any
 import faust
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -28,6 +28,8 @@ from streams.engine.batch import Batch, Record
 
 SLICE_RECORDS = 500
 """Records per message: small enough to give commits their turn, large enough to be cheap per record."""
+FETCH_RECORDS = 8_000
+"""Records handed to the event loop's thread at a time, since each crossing costs as much as some ten records."""
 ALIGN_WAIT_S = 0.2
 """How long a partition that lags but has delivered nothing may hold back the others of its task."""
 
@@ -75,7 +77,7 @@ class Slices:
             if records:
                 self._heads[tp] = records
 
-    def take(self, consumer: Any, active: set[TP], *, now_s: float) -> dict[TP, Batch]:
+    def take(self, consumer: Any, active: set[TP], *, now_s: float) -> list[Batch]:
         """Remove and answer the slices that are due: the oldest of each task."""
         tasks: dict[tuple[str, int], list[TP]] = defaultdict(list)
         lagging: set[tuple[str, int]] = set()
@@ -85,7 +87,7 @@ class Slices:
                 tasks[task].append(tp)
             elif _is_lagging(consumer, tp):
                 lagging.add(task)
-        due: dict[TP, Batch] = {}
+        due: list[Batch] = []
         for task, tps in tasks.items():
             if task in lagging:
                 since = self._waiting_since.setdefault(task, now_s)
@@ -93,7 +95,7 @@ class Slices:
                     continue
             self._waiting_since.pop(task, None)
             oldest = min(tps, key=lambda tp: self._heads[tp][0].timestamp)
-            due[oldest] = Batch(oldest.topic, oldest.partition, self._heads.pop(oldest), self.epoch)
+            due.append(Batch(oldest.topic, oldest.partition, self._heads.pop(oldest), self.epoch))
         return due
 
     def has_heads(self) -> bool:
@@ -129,9 +131,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         active_partitions: set[TP],
         timeout: float | None = None,
         max_records: int | None = None,
-    ) -> dict[TP, Batch]:
+    ) -> list[Batch]:
         fetcher = consumer._fetcher
         slices = self.slices
+        taken: list[Batch] = []
         deadline = time.monotonic() + (timeout or 0.0)
         with fetcher._subscriptions.fetch_context():
             while self.consumer.flow_active:
@@ -140,18 +143,26 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
                 if fetcher._subscriptions.reassignment_in_progress:
                     await fetcher._subscriptions.wait_for_assignment()
                     continue
-                slices.fill(fetcher, active_partitions)
+                try:
+                    slices.fill(fetcher, active_partitions)
+                except KafkaError:
+                    # What was taken is past the consumer's position, so it must be handed on; the broker will say the
+                    # same again if it still holds.
+                    if taken:
+                        break
+                    raise
                 now_s = time.monotonic()
                 due = slices.take(consumer, active_partitions, now_s=now_s)
-                if due:
-                    return due
-                if now_s >= deadline:
+                taken += due
+                if due and sum(len(batch.records) for batch in taken) < FETCH_RECORDS:
+                    continue
+                if taken or now_s >= deadline:
                     break
                 pause_s = ALIGN_WAIT_S / 4 if slices.has_heads() else deadline - now_s
                 waiter = fetcher._create_fetch_waiter()
                 await asyncio.wait([waiter], timeout=pause_s)
                 waiter.cancel()
-        return {}
+        return taken
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes are untyped
@@ -178,9 +189,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
         if not self.flow_active:
             await self.perform_seek()
             return
-        for tp, batch in batches.items():
+        for batch in batches:
             if not self.flow_active:
                 break
+            tp = TP(batch.topic, batch.partition)
             if batch.epoch == self.epoch and tp in active:
                 yield tp, self._to_message(tp, batch)
 

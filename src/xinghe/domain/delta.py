@@ -11,8 +11,7 @@ class Delta(Struct, array_like=True, gc=False):
     """The change of one campaign by one commit of one partition of the journeys stage.
 
     Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`. ``counts`` holds ``(note_id,
-    [minutes since the epoch, metric, change, metric, change, ...])``, ``people`` holds ``(day number or 0 for total,
-    metric, change)``.
+    minutes since the epoch, metric, change)``, ``people`` holds ``(day number or 0 for total, metric, change)``.
     ``oldest_ms`` is the broker's time of the oldest source record in the commit.
     """
 
@@ -20,7 +19,7 @@ class Delta(Struct, array_like=True, gc=False):
     watermark_ms: int
     oldest_ms: int
     shop_id: str
-    counts: list[tuple[str | None, list[int]]]
+    counts: list[tuple[str | None, int, int, int]]
     people: list[tuple[int, int, int]]
 
 

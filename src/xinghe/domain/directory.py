@@ -12,7 +12,10 @@ from msgspec import Struct
 
 
 class Source(Struct, frozen=True, array_like=True):
-    """What a touch belongs to, or a conversion's target (then ``campaign_id`` and ``note_id`` are ``None``)."""
+    """What a touch belongs to, or a conversion's target (then ``campaign_id`` and ``note_id`` are ``None``).
+
+    A touch that has neither a campaign nor a note has the empty ``note_id``.
+    """
 
     shop_id: str
     campaign_id: str | None

@@ -86,25 +86,19 @@ class Changes:
         self._spend: list[tuple[str, int, int]] = []
         self.notes: dict[tuple[str, str], dict[int, int]] = {}
 
-    def add_minute(self, campaign_id: str, row: list[int]) -> None:
-        """Add ``[minute, metric, change, metric, change, ...]``."""
-        key = (campaign_id, row[0])
-        counts = self._minutes.get(key)
-        if counts is None:
-            counts = self._minutes[key] = {}
-        for at in range(1, len(row), 2):
-            metric = row[at]
-            counts[metric] = counts.get(metric, 0) + row[at + 1]
-
-    def add_note(self, campaign_id: str, note_id: str, row: list[int]) -> None:
-        """Add ``[minute, metric, change, metric, change, ...]`` to a note's figures to date."""
-        key = (campaign_id, note_id)
-        counts = self.notes.get(key)
-        if counts is None:
-            counts = self.notes[key] = {}
-        for at in range(1, len(row), 2):
-            metric = row[at]
-            counts[metric] = counts.get(metric, 0) + row[at + 1]
+    def add_counts(self, campaign_id: str, rows: list[tuple[str | None, int, int, int]]) -> None:
+        """Add the ``counts`` of a delta."""
+        minutes, notes = self._minutes, self.notes
+        for note_id, minute, metric, change in rows:
+            counts = minutes.get((campaign_id, minute))
+            if counts is None:
+                counts = minutes[campaign_id, minute] = {}
+            counts[metric] = counts.get(metric, 0) + change
+            if note_id is not None:
+                counts = notes.get((campaign_id, note_id))
+                if counts is None:
+                    counts = notes[campaign_id, note_id] = {}
+                counts[metric] = counts.get(metric, 0) + change
 
     def add_people(self, campaign_id: str, day: int, metric: int, change: int) -> None:
         """Add distinct people of a day, or to date where ``day`` is 0."""
@@ -130,8 +124,8 @@ class Changes:
                 for metric, amount in counts.items():
                     total[metric] = total.get(metric, 0) + amount
         for campaign_id, day, metric, amount in self._people:
-            size: Size = "1d" if day else "total"
-            people = change_of((campaign_id, size, day_start_ms(day) if day else 0)).people
+            key: WindowKey = (campaign_id, "1d", day_start_ms(day)) if day else (campaign_id, "total", 0)
+            people = change_of(key).people
             people[metric] = people.get(metric, 0) + amount
         for campaign_id, hour_start_ms, amount in self._spend:
             for size in SPEND_SIZES:

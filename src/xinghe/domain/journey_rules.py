@@ -32,6 +32,7 @@ from xinghe.domain.journey import (
     ORDERS,
     STORE_VISIT,
     TOUCHES,
+    Conversion,
     Journey,
     Order,
     conversions_in,
@@ -80,12 +81,12 @@ class Windows(Struct, frozen=True):
 class JourneyRules:
     """The rules over the journeys of one partition.
 
-    ``mark(key, part)`` is called for each part of the journey that changed, ``orders_changed`` collects
+    ``mark((key, part))`` is called for each part of the journey that changed, ``orders_changed`` collects
     ``(key, number of the order)`` of orders with new credits; the caller takes and empties both and ``changes``.
     """
 
     def __init__(
-        self, directory: Directory, windows: Windows, journey_events_max: int, mark: Callable[[bytes, int], None]
+        self, directory: Directory, windows: Windows, journey_events_max: int, mark: Callable[[tuple[bytes, int]], None]
     ) -> None:
         self.directory = directory
         self.windows = windows
@@ -114,7 +115,7 @@ class JourneyRules:
             segments.append(row)
             if len(segments) > 1:
                 self.expire(key, journey)
-        self.mark(key, (journey.first_touches + len(segments) - 1) << 2)  # part_number(TOUCHES, ...)
+        self.mark((key, (journey.first_touches + len(segments) - 1) << 2))  # part_number(TOUCHES, ...)
         journey.events += 1
         metric = _KIND_METRIC[kind]
         if metric >= 0:
@@ -167,7 +168,7 @@ class JourneyRules:
             segments.append(cell)
             if len(segments) >= KEPT_SEGMENTS_COMPACT and len(segments) & (len(segments) - 1) == 0:
                 segments = self._compact_kept(key, journey, segments)
-        self.mark(key, part_number(KEPT, len(segments) - 1))
+        self.mark((key, part_number(KEPT, len(segments) - 1)))
 
     # Conversions
 
@@ -188,7 +189,7 @@ class JourneyRules:
             segments[-1] += row
         else:
             segments.append(row)
-        self.mark(key, part_number(CONVERSIONS, journey.first_conversions + len(segments) - 1))
+        self.mark((key, part_number(CONVERSIONS, journey.first_conversions + len(segments) - 1)))
         journey.events += 1
         journey.last_conversion_ms = max(journey.last_conversion_ms, time_ms)
         self.changes.counts[credited, time_ms // MINUTE_MS, _CONVERSION_METRIC[kind]] += 1
@@ -231,7 +232,7 @@ class JourneyRules:
     def _order_changed(self, key: bytes, journey: Journey, index: int) -> None:
         number = journey.first_orders + index
         self.orders_changed[key, number] = None
-        self.mark(key, part_number(ORDERS, number))
+        self.mark((key, part_number(ORDERS, number)))
 
     # Credits
 
@@ -283,29 +284,48 @@ class JourneyRules:
 
     def _reattribute(self, key: bytes, journey: Journey, touch: Touch) -> None:
         """A touch came after conversions that it may have earned: credit them anew."""
+        segments = [
+            index
+            for index, segment in enumerate(journey.conversions or ())
+            if any(self._reaches(touch, row, self.windows.touch_ms) for row in conversions_in(segment))
+        ]
+        orders = [
+            index
+            for index, order in enumerate(journey.orders or ())
+            if self._reaches(touch, order, self.windows.payment_ms)
+        ]
+        if not segments and not orders:
+            return
         counted_before = self._people(journey)
-        shop = self.directory.shop_of[touch.source]
-        for index in range(len(journey.conversions or ())):
-            self._reattribute_segment(key, journey, index, touch, shop)
-        for index, order in enumerate(journey.orders or ()):
-            in_window = 0 <= order.time_ms - touch.time_ms <= self.windows.payment_ms
-            if not in_window or self.directory.shop_of[order.target] != shop:
-                continue
-            winner = last_touch(self._reaching(journey, order.target, order.time_ms, self.windows.payment_ms))
-            if winner is not None and winner.event_id != order.touch_event_id:
-                self._count_order(order, -1)
-                self._credit(order, winner)
-                self._count_order(order, 1)
-                self._order_changed(key, journey, index)
+        for index in segments:
+            self._reattribute_segment(key, journey, index, touch)
+        for index in orders:
+            self._reattribute_order(key, journey, index)
         self._count_people(journey, counted_before)
 
-    def _reattribute_segment(self, key: bytes, journey: Journey, index: int, touch: Touch, shop: int) -> None:
+    def _reaches(self, touch: Touch, conversion: Conversion | Order, window_ms: int) -> bool:
+        shop_of = self.directory.shop_of
+        return (
+            0 <= conversion.time_ms - touch.time_ms <= window_ms
+            and shop_of[conversion.target] == shop_of[touch.source]
+        )
+
+    def _reattribute_order(self, key: bytes, journey: Journey, index: int) -> None:
+        order = (journey.orders or [])[index]
+        winner = last_touch(self._reaching(journey, order.target, order.time_ms, self.windows.payment_ms))
+        if winner is None or winner.event_id == order.touch_event_id:
+            return
+        self._count_order(order, -1)
+        self._credit(order, winner)
+        self._count_order(order, 1)
+        self._order_changed(key, journey, index)
+
+    def _reattribute_segment(self, key: bytes, journey: Journey, index: int, touch: Touch) -> None:
         segments = journey.conversions or []
         rows = list(conversions_in(segments[index]))
         changed = False
         for at, row in enumerate(rows):
-            in_window = 0 <= row.time_ms - touch.time_ms <= self.windows.touch_ms
-            if not in_window or self.directory.shop_of[row.target] != shop:
+            if not self._reaches(touch, row, self.windows.touch_ms):
                 continue
             winner = last_touch(self._reaching(journey, row.target, row.time_ms, self.windows.touch_ms))
             if winner is None or winner.source == row.credited:
@@ -317,7 +337,7 @@ class JourneyRules:
             changed = True
         if changed:
             segments[index] = b"".join(pack_conversion(*row) for row in rows)
-            self.mark(key, part_number(CONVERSIONS, journey.first_conversions + index))
+            self.mark((key, part_number(CONVERSIONS, journey.first_conversions + index)))
 
     # People
 
@@ -362,14 +382,14 @@ class JourneyRules:
         """Let cells of days that no event can concern any more become one per campaign."""
         oldest_day = day_number(watermark_ms(self.event_time_ms_max) - JOURNEY_RETENTION_MS)
         for index in range(len(segments)):
-            self.mark(key, part_number(KEPT, index))
+            self.mark((key, part_number(KEPT, index)))
         journey.kept = without_days_before(segments, oldest_day)
         return journey.kept
 
     def _drop_touch_segment(self, key: bytes, journey: Journey) -> None:
         journey.events -= touch_count(journey.touches[0])
         self._keep_views(key, journey, journey.touches[0])
-        self.mark(key, part_number(TOUCHES, journey.first_touches))
+        self.mark((key, part_number(TOUCHES, journey.first_touches)))
         del journey.touches[0]
         journey.first_touches += 1
         journey.views_from = max(journey.views_from - 1, 0)
@@ -385,7 +405,7 @@ class JourneyRules:
             if row.kind in _CONVERSION_PEOPLE:
                 self._keep_cell(key, journey, _CONVERSION_PEOPLE[row.kind], row.credited, row.time_ms)
             journey.events -= 1
-        self.mark(key, part_number(CONVERSIONS, journey.first_conversions))
+        self.mark((key, part_number(CONVERSIONS, journey.first_conversions)))
         del segments[0]
         journey.first_conversions += 1
 
@@ -393,7 +413,7 @@ class JourneyRules:
         order = (journey.orders or []).pop(0)
         self._keep_cell(key, journey, _BUYERS, order.credited, order.time_ms)
         journey.events -= 1
-        self.mark(key, part_number(ORDERS, journey.first_orders))
+        self.mark((key, part_number(ORDERS, journey.first_orders)))
         journey.first_orders += 1
 
     def _evict(self, key: bytes, journey: Journey) -> None:
@@ -407,7 +427,7 @@ class JourneyRules:
                 kept, views = without_views(segments[index])
                 segments[index] = kept
                 journey.events -= views
-                self.mark(key, part_number(TOUCHES, journey.first_touches + index))
+                self.mark((key, part_number(TOUCHES, journey.first_touches + index)))
                 journey.views_from += 1
                 if index == 0 and not kept:
                     self._drop_touch_segment(key, journey)
