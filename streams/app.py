@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
-import sys
 from typing import Any, NamedTuple
 
 import faust
@@ -16,11 +14,10 @@ from streams.agents import campaigns, journeys
 from streams.agents.campaigns import CampaignsProcessor
 from streams.agents.journeys import JourneysProcessor
 from streams.engine.engine import Engine, EngineOptions
+from streams.engine.faust_app import EngineApp
 from streams.engine.stage import Processor, Stage
-from streams.engine.table import BatchTable
-from streams.engine.tables import EngineTableManager
 from streams.engine.task import Task
-from streams.engine.transport import BatchTopic, BatchTransport
+from streams.engine.transport import BatchTransport
 from streams.logs import configure_logging
 from streams.settings import Settings
 from streams.sink import RedisSink
@@ -57,7 +54,6 @@ def create(settings: Settings) -> Application:
         )
     )
     app = _faust_app(settings, engine)
-    engine.bind(app)
     redis = open_redis(settings.redis_url)
 
     def partitions() -> int:
@@ -97,32 +93,18 @@ def create(settings: Settings) -> Application:
 
 
 def _faust_app(settings: Settings, engine: Engine) -> Any:
-    app = faust.App(
+    return EngineApp(
         settings.application_id,
+        engine=engine,
         broker=[f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
         broker_credentials=_faust_credentials(settings),
         broker_max_poll_records=POLL_RECORDS_MAX,
         broker_session_timeout=settings.session_timeout_ms / 1000,
         broker_heartbeat_interval=min(2.0, settings.session_timeout_ms / 5000),
-        # Offsets are committed by the engine's transactions; Faust's own commits have nothing to do.
-        broker_commit_interval=3600.0,
-        consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.instance,
         consumer_max_fetch_size=FETCH_BYTES_MAX,
         stream_buffer_maxsize=16,
-        stream_wait_empty=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        store="memory://",
-        # Faust's web server listens on all addresses; metrics have their own port on loopback.
-        web_enabled=False,
-        logging_config=None,
-        Topic=BatchTopic,
-        Table=BatchTable,
-        TableManager=EngineTableManager,
     )
-    app.tables.engine = engine
-    return app
 
 
 def _faust_credentials(settings: Settings) -> Any:

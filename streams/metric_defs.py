@@ -9,12 +9,35 @@ DUPLICATES = Counter("xinghe_duplicates", "Events that were known already.")
 LATE_EVENTS = Counter("xinghe_late_events", "Events whose one-minute window was final already.")
 EVICTED_EVENTS = Counter("xinghe_evicted_events", "Events dropped from journeys that were full.")
 WATERMARK_SECONDS = Gauge(
-    "xinghe_watermark_timestamp_seconds", "Watermark of a journeys task, seconds since the epoch.", ["partition"]
+    "xinghe_watermark_timestamp_seconds",
+    "Watermark of a journeys task, seconds since the epoch.",
+    ["partition"],
 )
 END_TO_END_SECONDS = Histogram(
     "xinghe_end_to_end_seconds",
     "From the broker's time of the oldest source record in a commit to its effect in Redis.",
-    buckets=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2, 5, 10, 60),
+    buckets=(
+        0.05,
+        0.1,
+        0.15,
+        0.2,
+        0.25,
+        0.3,
+        0.35,
+        0.4,
+        0.45,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+        1.0,
+        1.5,
+        2,
+        5,
+        10,
+        60,
+    ),
 )
 REDIS_WRITES = Counter("xinghe_redis_writes", "Writes to Redis by outcome.", ["outcome"])
 REDIS_PENDING = Gauge("xinghe_redis_pending_keys", "Keys that wait for Redis.", ["partition"])

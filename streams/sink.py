@@ -128,7 +128,7 @@ class RedisSink:
             try:
                 await asyncio.wait_for(self._wake.wait(), CHECK_S)
                 self._wake.clear()
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self._is_checked = False
 
     async def _check(self, writer: FunnelWriter) -> None:
@@ -184,7 +184,9 @@ class RedisSink:
         elif outcome is Outcome.REBUILD_NEEDED:
             self._ask_for_all()
         else:
-            log.warning("Redis holds newer figures: another worker owns the partition", partition=self._partition)
+            log.warning(
+                "Redis holds newer figures: another worker owns the partition", partition=self._partition
+            )
 
     async def close(self) -> None:
         """Write what is committed, within `CLOSE_S`; the next owner makes up for the rest."""
@@ -193,7 +195,7 @@ class RedisSink:
         self._writing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._writing
-        with contextlib.suppress(ServingError, asyncio.TimeoutError):
+        with contextlib.suppress(ServingError, TimeoutError):
             await asyncio.wait_for(self._write(self._writer), CLOSE_S)
 
 

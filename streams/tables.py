@@ -18,7 +18,10 @@ def journeys_tables(app: Any) -> list[BatchTable]:
     """What the journeys stage remembers, by person and for a whole partition."""
     return [
         app.Table(
-            journeys.JOURNEYS, codec=JourneyCodec(), tag=b"j", help="Touches, conversions and orders of a person."
+            journeys.JOURNEYS,
+            codec=JourneyCodec(),
+            tag=b"j",
+            help="Touches, conversions and orders of a person.",
         ),
         app.Table(
             journeys.DIRECTORY,
@@ -27,7 +30,10 @@ def journeys_tables(app: Any) -> list[BatchTable]:
             help="Numbers of shops, campaigns, notes and items in journeys.",
         ),
         app.Table(
-            journeys.CLOCK, codec=StructCodec(journeys.Clock), tag=b"c", help="Highest event time of a partition."
+            journeys.CLOCK,
+            codec=StructCodec(journeys.Clock),
+            tag=b"c",
+            help="Highest event time of a partition.",
         ),
     ]
 
@@ -36,7 +42,9 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
     """What the campaigns stage remembers, by campaign and for a whole partition."""
     return [
         app.Table(campaigns.WINDOWS, codec=BytesCodec(), tag=b"w", help="Funnel of a campaign's window."),
-        app.Table(campaigns.NOTES, codec=BytesCodec(), tag=b"n", help="Figures to date of a campaign's note."),
+        app.Table(
+            campaigns.NOTES, codec=BytesCodec(), tag=b"n", help="Figures to date of a campaign's note."
+        ),
         app.Table(
             campaigns.CAMPAIGNS,
             codec=StructCodec(campaigns.Campaign),
@@ -44,7 +52,10 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             help="Shop and settings of a campaign.",
         ),
         app.Table(
-            campaigns.SPEND, codec=StructCodec(Spend), tag=b"p", help="Ad spend of a campaign's hour, as reported."
+            campaigns.SPEND,
+            codec=StructCodec(Spend),
+            tag=b"p",
+            help="Ad spend of a campaign's hour, as reported.",
         ),
         app.Table(
             campaigns.CLOCK,

@@ -64,6 +64,9 @@ class FakeTask:
         self._offset = 0
         self.changelog_bytes = 0
         self.committed: list[Sent] = []
+        self._sent: list[Sent] = []
+        self._stores: dict[str, MemoryStore[Any]] = {}
+        self.processor: Any = None
         self.crash()
 
     def store(self, table_name: str) -> MemoryStore[Any]:
@@ -92,12 +95,14 @@ class FakeTask:
 
     def crash(self) -> None:
         """Forget all memory and recover from what was committed."""
-        self._sent: list[Sent] = []
+        self._sent = []
         self._stores = {table.name: table.partition_store() for table in self._tables}
         self.processor = self._create(self)
         rows = [(*split_changelog_key(key), value) for key, value in self._changelog.items()]
         for table in self._tables:
-            self._stores[table.name].restore((key, part, data) for tag, part, key, data in rows if tag == table.tag)
+            self._stores[table.name].restore(
+                (key, part, data) for tag, part, key, data in rows if tag == table.tag
+            )
         self.processor.opened(self._offset - 1)
 
 
@@ -159,7 +164,9 @@ class Pipeline:
         self._read: dict[int, int] = defaultdict(int)
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
 
-    def feed_records(self, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes | None]]) -> None:
+    def feed_records(
+        self, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes | None]]
+    ) -> None:
         """Have a stage process records of one topic partition as one batch."""
         if not records:
             return
@@ -249,5 +256,3 @@ class Pipeline:
             for sent in task.committed
             if sent.topic == events.DEAD_LETTER
         ]
-
-

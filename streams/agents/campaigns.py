@@ -58,7 +58,7 @@ class Campaign(msgspec.Struct, array_like=True):
     """What is known of a campaign: the smallest shop id seen with it, and its settings by ``effective_ms``."""
 
     shop_id_seen: str | None = None
-    settings: list[events.CampaignConfigured] = []  # noqa: RUF012 - msgspec copies the default
+    settings: list[events.CampaignConfigured] = []
 
     @property
     def shop_id(self) -> str | None:
@@ -92,8 +92,9 @@ class FunnelSink(Protocol):
     """Where committed figures are shown."""
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
-        """The task is recovered. What the sink holds may be older or of other topics; unless ``is_complete`` it is
-        older even if it is as of ``last_offset``.
+        """The task is recovered; what the sink holds may be older, or of other topics.
+
+        Unless ``is_complete`` it is older even if it is as of ``last_offset``.
         """
 
     def committed(self, sequence: int, committed: Committed) -> None:
@@ -265,8 +266,7 @@ class CampaignsProcessor:
     # Time
 
     def tick(self, now_ms: int) -> None:  # noqa: ARG002 - event time rules here
-        """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures.
-        """
+        """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures."""
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)

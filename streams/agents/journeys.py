@@ -96,9 +96,11 @@ class JourneysProcessor:
 
     def opened(self, last_offset: int) -> None:  # noqa: ARG002 - the sequence matters to stage 2 only
         """Number the sources as before and take up the clock."""
-        self._directory.restore((int.from_bytes(key, "little"), source) for key, source in self._entries.items())
+        self._directory.restore(
+            (int.from_bytes(key, "little"), source) for key, source in self._entries.items()
+        )
         self._kept_sources = len(self._directory.sources)
-        for _, journey in self._journeys.items():
+        for journey in self._journeys.values():
             self._rules.recount(journey)
         clock = self._clock.get(_CLOCK_KEY)
         if clock is not None:
@@ -161,7 +163,10 @@ class JourneysProcessor:
         if record.key != event.person_id.encode():
             return key_mismatch("person_id", event.person_id)
         if event.time_ms > record.timestamp + FUTURE_MS:
-            return "future", f"$.time_ms: {event.time_ms} is over 10 minutes ahead of the record's {record.timestamp}"
+            return (
+                "future",
+                f"$.time_ms: {event.time_ms} is over 10 minutes ahead of the record's {record.timestamp}",
+            )
         watermark = watermark_ms(self._rules.event_time_ms_max)
         return "too_late", f"$.time_ms: {event.time_ms} is over 31 days behind the watermark {watermark}"
 

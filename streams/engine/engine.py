@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TICK_S = 1.0
+STOP_COMMIT_S = 3.0
+"""A worker that is told to end has 5 s in all."""
 REVOKE_COMMIT_S = 8.0
 """Commit within the rebalance time: under the session timeout of 10 s."""
 
@@ -69,7 +71,7 @@ class Engine:
                 continue
             try:
                 await task.deliver(batch, self._is_current)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it was, the process ends
                 self.fatal("a batch could not be processed", stage=stage.name, topic=batch.topic)
             await asyncio.sleep(0)
 
@@ -89,7 +91,7 @@ class Engine:
             new = sorted(wanted - self._tasks.keys())
             try:
                 await asyncio.gather(*(self._open(*key) for key in new))
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it was, the process ends
                 self.fatal("a task could not be opened")
             if self._ticker is None:
                 self._ticker = asyncio.create_task(self._tick_forever())
@@ -106,13 +108,13 @@ class Engine:
 
     async def _close(self, key: tuple[str, int]) -> None:
         task = self._tasks.pop(key)
-        self._committers.pop(key).cancel()
         await task.close()
+        self._committers.pop(key).cancel()
 
     async def _commit_forever(self, task: Task) -> None:
         try:
             await task.commit_forever()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the process ends
             self.fatal("a commit failed", stage=task.stage.name, partition=task.partition)
 
     async def commit_all(self) -> None:
@@ -124,7 +126,7 @@ class Engine:
             task.wake()
         try:
             await asyncio.wait_for(self.commit_all(), REVOKE_COMMIT_S)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the process ends
             self.fatal("the commit before a rebalance failed")
 
     async def stop(self) -> None:
@@ -135,8 +137,8 @@ class Engine:
             for task in self._tasks.values():
                 task.wake()
             try:
-                await self.commit_all()
-            except Exception:
+                await asyncio.wait_for(self.commit_all(), STOP_COMMIT_S)
+            except Exception:  # noqa: BLE001 - whatever it was, the process ends
                 self.fatal("the commit before the end failed")
             await asyncio.gather(*(self._close(key) for key in list(self._tasks)))
 
@@ -150,7 +152,7 @@ class Engine:
                 self._measure_lag()
                 # With the collector off, cycles that the event loop makes die young here, in milliseconds.
                 gc.collect(1)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the process ends
             self.fatal("timed work failed")
 
     def _measure_lag(self) -> None:
@@ -178,4 +180,3 @@ class Engine:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(EXIT_FATAL)
-

@@ -26,7 +26,11 @@ class Recovered(NamedTuple):
 
 
 async def recover(
-    changelog: TopicPartition, stores: Mapping[bytes, MemoryStore[Any]], client_options: dict[str, Any], *, stage: str
+    changelog: TopicPartition,
+    stores: Mapping[bytes, MemoryStore[Any]],
+    client_options: dict[str, Any],
+    *,
+    stage: str,
 ) -> Recovered:
     """Fill ``stores`` (by table tag) from the committed records of ``changelog``.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.engine import metrics
 from streams.engine.crash import crash_point
+from streams.engine.errors import FatalError
 from streams.engine.recovery import recover
 from streams.engine.transaction import NO_HEADERS, Buffer, OutputRecord, Transaction
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from streams.engine.stage import Processor, Stage
     from streams.engine.table import MemoryStore
 
+COMMIT_S_MAX = 30.0
+"""A commit that takes longer has failed: the client would try for ever, and the broker aborts it before."""
+CLOSE_S_MAX = 2.0
 GATHER_S = 0.01
 """How long a commit that could start at once waits for the other batches of the same fetch."""
 
@@ -57,7 +62,7 @@ class Task:
     # What a processor uses.
 
     def store(self, table_name: str) -> MemoryStore[Any]:
-        """This task's partition of a table of the stage."""
+        """The task's partition of a table of the stage."""
         return self._store_by_name[table_name]
 
     def send(
@@ -147,7 +152,13 @@ class Task:
             metrics.COMMIT_PERIOD_SECONDS.labels(stage).observe(started_s - self._commit_started_s)
         self._commit_started_s = started_s
         self._in_flight = True
-        last_offset = await self._transaction.commit(buffer, self._changelog)
+        try:
+            last_offset = await asyncio.wait_for(
+                self._transaction.commit(buffer, self._changelog), timeout=COMMIT_S_MAX
+            )
+        except TimeoutError as error:
+            message = f"Kafka did not complete the transaction within {COMMIT_S_MAX:.0f} s"
+            raise FatalError(message) from error
         self._in_flight = False
         metrics.COMMIT_SECONDS.labels(stage).observe(time.monotonic() - started_s)
         metrics.COMMIT_RECORDS.labels(stage).observe(buffer.record_count())
@@ -156,11 +167,16 @@ class Task:
         self._commit_ended.set()
 
     async def close(self) -> None:
-        """Stop for good; the engine has committed before. Wakes a batch that waits for room, which is then dropped."""
+        """Stop for good; the engine has committed before.
+
+        A batch that waits for room is woken and dropped; a commit that is in flight is waited for.
+        """
         self._ready = False
         self._commit_ended.set()
-        await self._processor.close()
-        await self._transaction.close()
+        async with self._commit_lock:
+            await self._processor.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._transaction.close(), CLOSE_S_MAX)
 
     def wake(self) -> None:
         """Let a waiting `deliver` look again whether its batch is still current."""

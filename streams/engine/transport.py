@@ -11,6 +11,7 @@ read but nothing here yet holds back the others for at most `ALIGN_WAIT_S`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ import faust
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -125,12 +127,24 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         self.slices = Slices(transport.stage_of_topic)
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        """Leave the group, then stop as Faust does.
+
+        The client does not leave for a static member, which keeps its partitions for it while it is restarted after a
+        crash; a worker that is told to end hands them over at once.
+        """
+        if self._consumer is not None:
+            coordinator = self._consumer._coordinator
+            with contextlib.suppress(KafkaError):
+                await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, coordinator.member_id))
+        await super().on_thread_stop()
+
     async def _fetch_records(
         self,
         consumer: Any,
         active_partitions: set[TP],
         timeout: float | None = None,
-        max_records: int | None = None,
+        max_records: int | None = None,  # noqa: ARG002 - faust's signature
     ) -> list[Batch]:
         fetcher = consumer._fetcher
         slices = self.slices
@@ -181,7 +195,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
         self._thread.slices.clear()
         await super().perform_seek()
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109 - faust's signature
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Yield the due slices as messages whose value is a `Batch`."""
         batches, active = await self._wait_next_records(timeout)
         if batches is None or self.should_stop:

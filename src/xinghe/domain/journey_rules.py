@@ -40,7 +40,15 @@ from xinghe.domain.journey import (
     part_number,
 )
 from xinghe.domain.metrics import COUNTED_INDEX, PEOPLE_INDEX
-from xinghe.domain.touch import KIND_METRIC, VIEW, Touch, pack_row_head, touch_count, touches_in, without_views
+from xinghe.domain.touch import (
+    KIND_METRIC,
+    VIEW,
+    Touch,
+    pack_row_head,
+    touch_count,
+    touches_in,
+    without_views,
+)
 from xinghe.domain.windows import DAY_MS, JOURNEY_RETENTION_MS, MINUTE_MS, watermark_ms
 
 TOUCH_SEGMENT_BYTES: Final = 128
@@ -86,7 +94,11 @@ class JourneyRules:
     """
 
     def __init__(
-        self, directory: Directory, windows: Windows, journey_events_max: int, mark: Callable[[tuple[bytes, int]], None]
+        self,
+        directory: Directory,
+        windows: Windows,
+        journey_events_max: int,
+        mark: Callable[[tuple[bytes, int]], None],
     ) -> None:
         self.directory = directory
         self.windows = windows
@@ -101,8 +113,15 @@ class JourneyRules:
 
     # Touches
 
-    def touch(  # noqa: PLR0913 - the fields of a row, unpacked because this runs once per event
-        self, key: bytes, journey: Journey, event_hash: int, time_ms: int, source: int, kind: int, event_id: bytes
+    def touch(
+        self,
+        key: bytes,
+        journey: Journey,
+        event_hash: int,
+        time_ms: int,
+        source: int,
+        kind: int,
+        event_id: bytes,
     ) -> bool:
         """Add a touch; answers False for a duplicate. The caller keeps ``time_ms`` within the retention."""
         row = pack_row_head(event_hash, time_ms, source, kind, len(event_id)) + event_id
@@ -172,7 +191,7 @@ class JourneyRules:
 
     # Conversions
 
-    def convert(  # noqa: PLR0913 - the fields of a row
+    def convert(
         self, key: bytes, journey: Journey, event_hash: int, time_ms: int, target: int, kind: int
     ) -> bool:
         """Add a store visit, favourite or cart addition; answers False for a duplicate."""
@@ -220,7 +239,9 @@ class JourneyRules:
         else:
             orders.append(order)
             journey.events += 1
-        self._credit(order, last_touch(self._reaching(journey, order.target, order.time_ms, self.windows.payment_ms)))
+        self._credit(
+            order, last_touch(self._reaching(journey, order.target, order.time_ms, self.windows.payment_ms))
+        )
         self._count_order(order, 1)
         self._order_changed(key, journey, index)
         journey.last_conversion_ms = max(journey.last_conversion_ms, order.time_ms)
@@ -373,7 +394,9 @@ class JourneyRules:
         touch_horizon_ms = horizon_ms - max(self.windows.touch_ms, self.windows.payment_ms)
         while journey.touches and all(t.time_ms < touch_horizon_ms for t in touches_in(journey.touches[0])):
             self._drop_touch_segment(key, journey)
-        while journey.conversions and all(c.time_ms < horizon_ms for c in conversions_in(journey.conversions[0])):
+        while journey.conversions and all(
+            c.time_ms < horizon_ms for c in conversions_in(journey.conversions[0])
+        ):
             self._drop_conversion_segment(key, journey)
         while journey.orders and journey.orders[0].time_ms < horizon_ms:
             self._drop_order(key, journey)
