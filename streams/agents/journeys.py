@@ -100,8 +100,8 @@ class JourneysProcessor:
             (int.from_bytes(key, "little"), source) for key, source in self._entries.items()
         )
         self._kept_sources = len(self._directory.sources)
-        for journey in self._journeys.values():
-            self._rules.recount(journey)
+        for entry in self._journeys.items():
+            self._rules.recount(entry[1])
         clock = self._clock.get(_CLOCK_KEY)
         if clock is not None:
             self._rules.event_time_ms_max = self._kept_time_ms = clock.event_time_ms_max
