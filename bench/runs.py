@@ -27,7 +27,7 @@ SAMPLE_S: Final = 0.5
 READY_TIMEOUT_S: Final = 120.0
 QUIET_S: Final = 1.5
 """A run is over when nothing is left to read and no offset has moved for this long; Redis is up to date then."""
-STALLED_S: Final = 180.0
+STALLED_S: Final = 60.0
 """A run that commits nothing for this long has failed."""
 STOP_S: Final = 20.0
 
@@ -276,9 +276,19 @@ class _Watch:
             if quiet_s > STALLED_S:
                 raise BenchError(
                     f"{self._engine.name} has committed nothing for {STALLED_S:g} s, at "
-                    f"{self.samples[-1].events:,} of {goal:,} events"
+                    f"{self.samples[-1].events:,} of {goal:,} events; {self._behind()}"
                 )
             await asyncio.sleep(max(0.0, SAMPLE_S - (time.monotonic() - started_s)))
+
+    def _behind(self) -> str:
+        """The partitions that are not read to their end, each with the committed offset and the end."""
+        lags = {tp: (self._committed.get(tp, 0), end) for tp, end in self._ends.items()}
+        return (
+            ", ".join(
+                f"{tp.topic}[{tp.partition}] at {at} of {end}" for tp, (at, end) in lags.items() if at < end
+            )
+            or "the topics between its stages are not worked off"
+        )
 
     async def _sample(self) -> None:
         committed = await self._cluster.committed(self._engine.group)

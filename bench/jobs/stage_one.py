@@ -22,11 +22,11 @@ from bench.jobs.stage_one_topics import ATTRIBUTION_TOPIC, CHANGELOG, DELTA_TOPI
 from bench.stage_one_events import ORDER_TOPIC, TOUCH_TOPIC
 from streams.engine.batch import Batch
 from streams.engine.engine import Engine, EngineOptions
+from streams.engine.faust_app import EngineApp
 from streams.engine.stage import Stage
-from streams.engine.table import BatchTable, BytesCodec
-from streams.engine.tables import EngineTableManager
+from streams.engine.table import BytesCodec
 from streams.engine.task import Task
-from streams.engine.transport import BatchTopic, BatchTransport
+from streams.engine.transport import BatchTransport
 from streams.partitions import partition_of
 from streams.settings import Settings
 from xinghe.domain.windows import DAY_MS, MINUTE_MS
@@ -167,10 +167,10 @@ class StageOne:
         else:
             chunks.append(row)
             if len(chunks) > CHUNKS_MAX:
-                self._journeys.mark(key, journey.first)
+                self._journeys.mark((key, journey.first))
                 del chunks[0]
                 journey.first += 1
-        self._journeys.mark(key, journey.first + len(chunks) - 1)
+        self._journeys.mark((key, journey.first + len(chunks) - 1))
         self._counts[event.campaign_id, event.time_ms // MINUTE_MS, event.action] += 1
 
     def _order(self, key: bytes, journey: Journey, event: Order) -> None:
@@ -183,7 +183,7 @@ class StageOne:
         orders[event.order_id] = (event.time_ms, event.amount_fen)
         if len(orders) > ORDERS_MAX:
             del orders[next(iter(orders))]
-        self._journeys.mark(key, ORDERS_PART)
+        self._journeys.mark((key, ORDERS_PART))
         minute = event.time_ms // MINUTE_MS
         self._counts[campaign_id, minute, "pay"] += 1
         self._counts[campaign_id, minute, "gmv"] += event.amount_fen
@@ -240,36 +240,24 @@ def create(settings: Settings) -> Any:
             client_options={"bootstrap_servers": settings.kafka_bootstrap_servers},
         )
     )
-    app = faust.App(
+    app = EngineApp(
         settings.application_id,
+        engine=engine,
         broker=f"kafka://{settings.kafka_bootstrap_servers}",
         broker_max_poll_records=4_000,
         broker_session_timeout=settings.session_timeout_ms / 1000,
         broker_heartbeat_interval=2.0,
-        broker_commit_interval=3600.0,
-        consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.instance,
         consumer_max_fetch_size=1_000_000,
         stream_buffer_maxsize=16,
-        stream_wait_empty=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        store="memory://",
-        web_enabled=False,
-        logging_config=None,
-        Topic=BatchTopic,
-        Table=BatchTable,
-        TableManager=EngineTableManager,
     )
-    app.tables.engine = engine
-    engine.bind(app)
     tables = [
         app.Table("journeys", codec=JourneyCodec(), tag=b"j"),
         app.Table("numbers", codec=BytesCodec(), tag=b"n"),
     ]
 
     def processor(task: Task) -> StageOne:
-        return StageOne(task, int(app.consumer.topic_partitions(TOUCH_TOPIC)))
+        return StageOne(task, int(app.consumer.partition_count(TOUCH_TOPIC)))
 
     stage = Stage("journeys", (TOUCH_TOPIC, ORDER_TOPIC), tables, CHANGELOG, processor)
     engine.add(stage)

@@ -20,7 +20,9 @@ class FullResult(Struct, frozen=True):
 
 
 async def measure(bench: Bench, *, with_peers: bool, with_two_workers: bool) -> FullResult:
-    """Interleaved rounds, so that a slow minute of the machine is nobody's alone; ours is the last of each.
+    """The runs of all rounds.
+
+    Interleaved rounds, so that a slow minute of the machine is nobody's alone; ours is the last of each.
 
     Everything that a run wrote is deleted before the next. The peer's part of the events is in topics of its own.
     """
