@@ -1,0 +1,28 @@
+"""What goes from stage 1 to stage 2 comes back as it went."""
+
+from __future__ import annotations
+
+from msgspec import msgpack
+
+from xinghe.domain.delta import Changes, Delta, Watermark
+
+
+def test_a_delta_comes_back() -> None:
+    delta = Delta(
+        3, 1_000, 0, "s1", [("n1", 29_000_000, 0, -1), (None, 29_000_001, 10, 1_000_000)], [(0, 3, 1)]
+    )
+    assert msgpack.decode(msgpack.encode(delta), type=Delta) == delta
+
+
+def test_a_watermark_before_the_epoch_comes_back() -> None:
+    watermark = Watermark(1, -60_000)
+    assert msgpack.decode(msgpack.encode(watermark), type=Watermark) == watermark
+
+
+def test_changes_are_there_once_something_was_counted() -> None:
+    assert not Changes()
+    counted, people = Changes(), Changes()
+    counted.counts[0, 1, 2] += 1
+    people.people[0, 0, 1] -= 1
+    assert counted
+    assert people

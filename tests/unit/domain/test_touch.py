@@ -1,0 +1,55 @@
+"""Packed rows of touches come back as they went in."""
+
+from __future__ import annotations
+
+from xinghe.domain.touch import (
+    AD_CLICK,
+    KIND_NUMBER,
+    ROW_HEAD_BYTES,
+    VIEW,
+    Touch,
+    pack_row_head,
+    touch_count,
+    touches_in,
+    without_views,
+)
+
+LIKE = KIND_NUMBER["like"]
+TOUCHES = [
+    Touch(5, b"a", 1, VIEW),
+    Touch(-3, "é".encode(), 2**32 - 1, AD_CLICK),
+    Touch(2**53, b"x" * 255, 0, VIEW),
+    Touch(7, b"d", 3, LIKE),
+]
+"""An id of 64 characters is at most 256 bytes long: 255 is what the row's length can say."""
+
+
+def packed(*touches: Touch) -> bytes:
+    return b"".join(
+        pack_row_head(2**64 - 1, touch.time_ms, touch.source, touch.kind, len(touch.event_id))
+        + touch.event_id
+        for touch in touches
+    )
+
+
+def test_a_row_is_22_bytes_and_the_id() -> None:
+    assert ROW_HEAD_BYTES == 22
+    assert len(packed(TOUCHES[0])) == 23
+
+
+def test_touches_come_back_in_order() -> None:
+    assert list(touches_in(packed(*TOUCHES))) == TOUCHES
+    assert list(touches_in(b"")) == []
+
+
+def test_touches_are_counted_without_unpacking() -> None:
+    for count in range(len(TOUCHES) + 1):
+        assert touch_count(packed(*TOUCHES[:count])) == count
+
+
+def test_views_are_taken_out_and_the_rest_is_untouched() -> None:
+    kept, views = without_views(packed(*TOUCHES))
+    assert views == 2
+    assert kept == packed(TOUCHES[1], TOUCHES[3])
+    assert without_views(kept) == (kept, 0)
+    assert without_views(packed(TOUCHES[0])) == (b"", 1)
