@@ -57,7 +57,7 @@ def create(settings: Settings) -> Application:
     redis = open_redis(settings.redis_url)
 
     def partitions() -> int:
-        return int(app.consumer.topic_partitions(CAMPAIGN_DELTA))
+        return int(app.consumer.partition_count(CAMPAIGN_DELTA))
 
     def journeys_processor(task: Task) -> Processor:
         windows = Windows(touch_ms=settings.touch_window_ms, payment_ms=settings.payment_window_ms)

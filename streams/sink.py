@@ -126,7 +126,9 @@ class RedisSink:
                 log.info("Redis is back", partition=self._partition)
                 pause_s = 0.0
             try:
-                await asyncio.wait_for(self._wake.wait(), CHECK_S)
+                # Not wait_for: on 3.11 it can swallow the cancellation that `close` waits for.
+                async with asyncio.timeout(CHECK_S):
+                    await self._wake.wait()
                 self._wake.clear()
             except TimeoutError:
                 self._is_checked = False
@@ -196,7 +198,8 @@ class RedisSink:
         with contextlib.suppress(asyncio.CancelledError):
             await self._writing
         with contextlib.suppress(ServingError, TimeoutError):
-            await asyncio.wait_for(self._write(self._writer), CLOSE_S)
+            async with asyncio.timeout(CLOSE_S):
+                await self._write(self._writer)
 
 
 def _chunks(everything: Committed) -> Iterator[CommitWrite]:

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from streams.agents.intake import (
+    DECODE_ERRORS,
     VALUE_BYTES_MAX,
     DeadLetters,
     key_mismatch,
@@ -215,8 +216,10 @@ class CampaignsProcessor:
             if record.value is not None and len(record.value) > VALUE_BYTES_MAX:
                 self._dead_letters.send(batch, record, *too_large(record.value))
                 return None
+            if record.value is not None:
+                record.value.decode()  # the decoder does not look into fields that it ignores
             event = decode(record.value)  # type: ignore[arg-type]  # null raises TypeError, handled below
-        except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+        except DECODE_ERRORS as error:
             self._dead_letters.send(batch, record, *rejection(record, error))
             return None
         problem = separator_in(shop_id=getattr(event, "shop_id", None), campaign_id=event.campaign_id)

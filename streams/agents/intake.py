@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import orjson
 
 from streams import metric_defs
 from xinghe.domain.events import DEAD_LETTER
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from streams.engine.batch import Batch, Record
     from streams.engine.task import Task
 
+DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError)
+"""What decoding a value can raise; the type error is that of a null value, the recursion that of deep nesting."""
 VALUE_BYTES_MAX: Final = 65_536
 """Source events are hundreds of bytes; what is a hundred times that is not an event."""
 
@@ -22,6 +25,11 @@ def rejection(record: Record, error: Exception) -> tuple[str, str]:
     if record.value is None:
         return "invalid", "value: null, expected a JSON object"
     if isinstance(error, msgspec.ValidationError):
+        try:
+            # The decoder stops at the first wrong field; whether the rest is JSON at all comes first.
+            orjson.loads(record.value)
+        except orjson.JSONDecodeError as malformed:
+            return "malformed", str(malformed)
         return "invalid", str(error)
     return "malformed", str(error)
 

@@ -11,6 +11,7 @@ from xxhash import xxh3_64_intdigest as hash64
 
 from streams import metric_defs
 from streams.agents.intake import (
+    DECODE_ERRORS,
     VALUE_BYTES_MAX,
     DeadLetters,
     key_mismatch,
@@ -127,8 +128,10 @@ class JourneysProcessor:
                 if len(value) > VALUE_BYTES_MAX:  # null raises TypeError
                     self._dead_letters.send(batch, record, *too_large(value))
                     continue
+                if not value.isascii():
+                    value.decode()  # the decoder does not look into fields that it ignores
                 event = decode(value)
-            except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+            except DECODE_ERRORS as error:
                 self._dead_letters.send(batch, record, *rejection(record, error))
                 continue
             key, time_ms = record.key, event.time_ms

@@ -125,7 +125,8 @@ class Engine:
         for task in self._tasks.values():
             task.wake()
         try:
-            await asyncio.wait_for(self.commit_all(), REVOKE_COMMIT_S)
+            async with asyncio.timeout(REVOKE_COMMIT_S):
+                await self.commit_all()
         except Exception:  # noqa: BLE001 - whatever it was, the process ends
             self.fatal("the commit before a rebalance failed")
 
@@ -137,7 +138,8 @@ class Engine:
             for task in self._tasks.values():
                 task.wake()
             try:
-                await asyncio.wait_for(self.commit_all(), STOP_COMMIT_S)
+                async with asyncio.timeout(STOP_COMMIT_S):
+                    await self.commit_all()
             except Exception:  # noqa: BLE001 - whatever it was, the process ends
                 self.fatal("the commit before the end failed")
             await asyncio.gather(*(self._close(key) for key in list(self._tasks)))

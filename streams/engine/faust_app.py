@@ -35,8 +35,6 @@ class EngineApp(faust.App):  # type: ignore[misc]  # faust's classes are untyped
             TableManager=EngineTableManager,
             **options,
         )
-        # Without a sensor Faust warns of a missing one at each rebalance.
-        self.sensors.add(faust.Sensor())
         self.tables.engine = engine
         engine.bind(self)
 

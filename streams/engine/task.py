@@ -153,9 +153,8 @@ class Task:
         self._commit_started_s = started_s
         self._in_flight = True
         try:
-            last_offset = await asyncio.wait_for(
-                self._transaction.commit(buffer, self._changelog), timeout=COMMIT_S_MAX
-            )
+            async with asyncio.timeout(COMMIT_S_MAX):
+                last_offset = await self._transaction.commit(buffer, self._changelog)
         except TimeoutError as error:
             message = f"Kafka did not complete the transaction within {COMMIT_S_MAX:.0f} s"
             raise FatalError(message) from error
@@ -176,7 +175,8 @@ class Task:
         async with self._commit_lock:
             await self._processor.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._transaction.close(), CLOSE_S_MAX)
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._transaction.close()
 
     def wake(self) -> None:
         """Let a waiting `deliver` look again whether its batch is still current."""

@@ -27,6 +27,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.engine.batch import Batch, Record
+from streams.engine.errors import FatalError
 
 SLICE_RECORDS = 500
 """Records per message: small enough to give commits their turn, large enough to be cheap per record."""
@@ -127,6 +128,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         self.slices = Slices(transport.stage_of_topic)
         return consumer
 
+    async def on_start(self) -> None:
+        """Start the consumer."""
+        await super().on_start()
+        # Data that wait here for those of a lagging partition must not hold back the fetch that brings these.
+        self._consumer._fetcher._prefetch_backoff = 0.0
+
     async def on_thread_stop(self) -> None:
         """Leave the group, then stop as Faust does.
 
@@ -157,8 +164,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
                 if fetcher._subscriptions.reassignment_in_progress:
                     await fetcher._subscriptions.wait_for_assignment()
                     continue
+                # Faust changes its set in the other thread.
+                active = set(active_partitions)
                 try:
-                    slices.fill(fetcher, active_partitions)
+                    slices.fill(fetcher, active)
                 except KafkaError:
                     # What was taken is past the consumer's position, so it must be handed on; the broker will say the
                     # same again if it still holds.
@@ -166,7 +175,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
                         break
                     raise
                 now_s = time.monotonic()
-                due = slices.take(consumer, active_partitions, now_s=now_s)
+                due = slices.take(consumer, active, now_s=now_s)
                 taken += due
                 if due and sum(len(batch.records) for batch in taken) < FETCH_RECORDS:
                     continue
@@ -190,6 +199,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
         """How often the consumer went back to its committed offsets."""
         return int(self._thread.slices.epoch)
 
+    def partition_count(self, topic: str) -> int:
+        """How many partitions a subscribed topic has; raises `FatalError` where there is no such topic."""
+        partitions = self._thread._ensure_consumer().partitions_for_topic(topic)
+        if not partitions:
+            message = f"topic {topic} does not exist; create the topics with `xinghe topics create`"
+            raise FatalError(message)
+        return len(partitions)
+
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, and forget what was read past them."""
         self._thread.slices.clear()
@@ -197,17 +214,16 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Yield the due slices as messages whose value is a `Batch`."""
-        batches, active = await self._wait_next_records(timeout)
+        batches, _ = await self._wait_next_records(timeout)
         if batches is None or self.should_stop:
             return
-        if not self.flow_active:
-            await self.perform_seek()
-            return
+        # Where the flow stopped meanwhile a rebalance is under way: it ends with going back to the committed offsets.
         for batch in batches:
             if not self.flow_active:
                 break
-            tp = TP(batch.topic, batch.partition)
-            if batch.epoch == self.epoch and tp in active:
+            # What was taken is past the consumer's position: it must be handed on unless it will be read again.
+            if batch.epoch == self.epoch:
+                tp = TP(batch.topic, batch.partition)
                 yield tp, self._to_message(tp, batch)
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:

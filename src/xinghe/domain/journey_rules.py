@@ -41,11 +41,13 @@ from xinghe.domain.journey import (
 )
 from xinghe.domain.metrics import COUNTED_INDEX, PEOPLE_INDEX
 from xinghe.domain.touch import (
+    AD_CLICK,
     KIND_METRIC,
     VIEW,
     Touch,
     pack_row_head,
     touch_count,
+    touches_between,
     touches_in,
     without_views,
 )
@@ -212,7 +214,8 @@ class JourneyRules:
         journey.events += 1
         journey.last_conversion_ms = max(journey.last_conversion_ms, time_ms)
         self.changes.counts[credited, time_ms // MINUTE_MS, _CONVERSION_METRIC[kind]] += 1
-        self._count_people(journey, counted_before)
+        if kind in _CONVERSION_PEOPLE:
+            self._count_people_of(journey, counted_before, _CONVERSION_PEOPLE[kind], credited, time_ms)
         if journey.events > self.journey_events_max:
             self._evict(key, journey)
         return True
@@ -261,10 +264,9 @@ class JourneyRules:
         """The touches of the target's shop within the window before ``time_ms``."""
         shop_of = self.directory.shop_of
         shop = shop_of[target]
-        earliest_ms = time_ms - window_ms
         for segment in journey.touches:
-            for touch in touches_in(segment):
-                if earliest_ms <= touch.time_ms <= time_ms and shop_of[touch.source] == shop:
+            for touch in touches_between(segment, time_ms - window_ms, time_ms):
+                if shop_of[touch.source] == shop:
                     yield touch
 
     def _credited(self, winner: Touch | None, target: int) -> int:
@@ -305,29 +307,48 @@ class JourneyRules:
 
     def _reattribute(self, key: bytes, journey: Journey, touch: Touch) -> None:
         """A touch came after conversions that it may have earned: credit them anew."""
+        before_ms = self._outranked_from_ms(journey, touch)
         segments = [
             index
             for index, segment in enumerate(journey.conversions or ())
-            if any(self._reaches(touch, row, self.windows.touch_ms) for row in conversions_in(segment))
+            if any(
+                self._reaches(touch, row, self.windows.touch_ms, before_ms) for row in conversions_in(segment)
+            )
         ]
         orders = [
             index
             for index, order in enumerate(journey.orders or ())
-            if self._reaches(touch, order, self.windows.payment_ms)
+            if self._reaches(touch, order, self.windows.payment_ms, before_ms)
         ]
         if not segments and not orders:
             return
         counted_before = self._people(journey)
         for index in segments:
-            self._reattribute_segment(key, journey, index, touch)
+            self._reattribute_segment(key, journey, index, touch, before_ms)
         for index in orders:
             self._reattribute_order(key, journey, index)
         self._count_people(journey, counted_before)
 
-    def _reaches(self, touch: Touch, conversion: Conversion | Order, window_ms: int) -> bool:
+    def _outranked_from_ms(self, journey: Journey, touch: Touch) -> int:
+        """From when on a later touch of the shop outranks ``touch``: it can earn no conversion at or after that.
+
+        One pass over the touches instead of one for each conversion after ``touch``.
+        """
+        shop_of = self.directory.shop_of
+        shop = shop_of[touch.source]
+        from_ms = touch.time_ms + max(self.windows.touch_ms, self.windows.payment_ms) + 1
+        for segment in journey.touches:
+            for other in touches_between(segment, touch.time_ms, from_ms):
+                outranks = touch.kind != AD_CLICK or other.kind == AD_CLICK
+                if outranks and shop_of[other.source] == shop and other[:2] > touch[:2]:
+                    from_ms = min(from_ms, other.time_ms)
+        return from_ms
+
+    def _reaches(self, touch: Touch, conversion: Conversion | Order, window_ms: int, before_ms: int) -> bool:
         shop_of = self.directory.shop_of
         return (
             0 <= conversion.time_ms - touch.time_ms <= window_ms
+            and conversion.time_ms < before_ms
             and shop_of[conversion.target] == shop_of[touch.source]
         )
 
@@ -341,12 +362,14 @@ class JourneyRules:
         self._count_order(order, 1)
         self._order_changed(key, journey, index)
 
-    def _reattribute_segment(self, key: bytes, journey: Journey, index: int, touch: Touch) -> None:
+    def _reattribute_segment(
+        self, key: bytes, journey: Journey, index: int, touch: Touch, before_ms: int
+    ) -> None:
         segments = journey.conversions or []
         rows = list(conversions_in(segments[index]))
         changed = False
         for at, row in enumerate(rows):
-            if not self._reaches(touch, row, self.windows.touch_ms):
+            if not self._reaches(touch, row, self.windows.touch_ms, before_ms):
                 continue
             winner = last_touch(self._reaching(journey, row.target, row.time_ms, self.windows.touch_ms))
             if winner is None or winner.source == row.credited:
@@ -376,6 +399,18 @@ class JourneyRules:
             people.add((campaign_of[order.credited], _BUYERS, day_number(order.time_ms)))
             people.add((campaign_of[order.credited], _BUYERS, _TOTAL))
         return people
+
+    def _count_people_of(
+        self, journey: Journey, before: set[Credit], metric: int, credited: int, time_ms: int
+    ) -> None:
+        """Count the person for one more conversion."""
+        campaign = self.directory.campaign_of[credited]
+        for day in (day_number(time_ms), _TOTAL):
+            cell = pack_cell(campaign, metric, day)
+            if (campaign, metric, day) not in before and not _is_kept(
+                journey, any_day(cell) if day == _TOTAL else cell
+            ):
+                self.changes.people[campaign, day, metric] += 1
 
     def _count_people(self, journey: Journey, before: set[Credit]) -> None:
         """Count the difference between then and now, except for what dropped rows count for good."""

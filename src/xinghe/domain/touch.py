@@ -43,6 +43,17 @@ def touches_in(segment: bytes) -> Iterator[Touch]:
         position += id_bytes
 
 
+def touches_between(segment: bytes, from_ms: int, to_ms: int) -> Iterator[Touch]:
+    """The touches of a segment with ``from_ms <= time_ms <= to_ms``; much cheaper per touch that is not."""
+    unpack_from = _ROW.unpack_from
+    position, end = 0, len(segment)
+    while position < end:
+        _hash, time_ms, source, kind, id_bytes = unpack_from(segment, position)
+        position += ROW_HEAD_BYTES + id_bytes
+        if from_ms <= time_ms <= to_ms:
+            yield Touch(time_ms, segment[position - id_bytes : position], source, kind)
+
+
 def touch_count(segment: bytes) -> int:
     """How many touches a segment holds."""
     count = 0
