@@ -32,7 +32,7 @@ def configure_logging(settings: Settings) -> None:
     )
     # Faust, mode and aiokafka tell each step of theirs at INFO; only what went wrong is of use to an operator.
     # It warns of a missing sensor at the first rebalance, which it was not told of.
-    logging.getLogger("faust.app.base").setLevel(max(level, logging.ERROR))
+    logging.getLogger("streams.engine.faust_app").setLevel(max(level, logging.ERROR))
     logging.basicConfig(
         level=max(level, logging.WARNING) if level > logging.DEBUG else level,
         stream=sys.stderr,

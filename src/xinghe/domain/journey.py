@@ -111,7 +111,9 @@ class JourneyCodec:
         """One part, ``None`` where it was dropped."""
         group, index = part & 3, part >> 2
         if group == TOUCHES:
-            return _segment(journey.touches, index - journey.first_touches)
+            # Once per event, hence without a call.
+            index -= journey.first_touches
+            return (journey.touches[index] or None) if 0 <= index < len(journey.touches) else None
         if group == KEPT:
             return _segment(journey.kept or [], index)
         if group == CONVERSIONS:

@@ -53,8 +53,8 @@ from xinghe.domain.touch import (
 )
 from xinghe.domain.windows import DAY_MS, JOURNEY_RETENTION_MS, MINUTE_MS, watermark_ms
 
-TOUCH_SEGMENT_BYTES: Final = 128
-"""A touch segment is closed once it is this long: 3 to 5 touches, rewritten once for each."""
+TOUCH_SEGMENT_BYTES: Final = 200
+"""A touch segment is closed once it is this long: 4 to 7 touches, rewritten once for each."""
 CONVERSION_SEGMENT_BYTES: Final = 4 * CONVERSION_BYTES
 CELLS_COMPACT: Final = 64
 KEPT_SEGMENTS_COMPACT: Final = 8
@@ -307,6 +307,8 @@ class JourneyRules:
 
     def _reattribute(self, key: bytes, journey: Journey, touch: Touch) -> None:
         """A touch came after conversions that it may have earned: credit them anew."""
+        if not self._may_earn(journey, touch):
+            return
         before_ms = self._outranked_from_ms(journey, touch)
         segments = [
             index
@@ -328,6 +330,15 @@ class JourneyRules:
         for index in orders:
             self._reattribute_order(key, journey, index)
         self._count_people(journey, counted_before)
+
+    def _may_earn(self, journey: Journey, touch: Touch) -> bool:
+        """Whether there is a conversion that the touch reaches, whatever other touches there are."""
+        windows, never_ms = self.windows, touch.time_ms + self.windows.payment_ms + self.windows.touch_ms + 1
+        return any(
+            self._reaches(touch, row, windows.touch_ms, never_ms)
+            for segment in journey.conversions or ()
+            for row in conversions_in(segment)
+        ) or any(self._reaches(touch, order, windows.payment_ms, never_ms) for order in journey.orders or ())
 
     def _outranked_from_ms(self, journey: Journey, touch: Touch) -> int:
         """From when on a later touch of the shop outranks ``touch``: it can earn no conversion at or after that.
