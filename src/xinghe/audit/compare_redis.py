@@ -32,6 +32,7 @@ class RedisComparison:
         self._known = truth.campaigns
         self._window_keys = truth.window_keys
         self._listed_campaigns: set[str] = set()
+        self._named_campaigns = self._known
         self._seen: set[str] = set()
         self._windows: dict[tuple[str, str], set[int]] = {}
         self._notes: dict[str, dict[str, int]] = {}
@@ -45,8 +46,9 @@ class RedisComparison:
         self._seen.add(key)
         if key == CAMPAIGNS:
             self._listed_campaigns = set(content or ())
+            self._named_campaigns = self._known | self._listed_campaigns
             return
-        name = name_of(key, self._known | self._listed_campaigns)
+        name = name_of(key, self._named_campaigns)
         if name is None:
             self._differs(key, "key", "none: it means nothing", "a key", None)
         elif content is None:
