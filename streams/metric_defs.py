@@ -15,7 +15,7 @@ WATERMARK_SECONDS = Gauge(
 )
 END_TO_END_SECONDS = Histogram(
     "xinghe_end_to_end_seconds",
-    "From the broker's time of the oldest source record in a commit to its effect in Redis.",
+    "From the broker's time of a source batch to its effect in Redis.",
     buckets=(
         0.05,
         0.1,

@@ -32,6 +32,8 @@ PAUSE_S_MAX: Final = 2.0
 """The longest pause between attempts while Redis is away."""
 PENDING_KEYS_MAX: Final = 200_000
 """Above this many waiting windows and notes they are dropped and all is written anew once Redis is back."""
+ARRIVALS_MAX: Final = 10_000
+"""Arrival times kept for the time from end to end while Redis is away; a sample of them is as good."""
 CHUNK: Final = 500
 CLOSE_S: Final = 2.0
 
@@ -47,7 +49,7 @@ class RedisSink:
         self._windows: dict[bytes, bytes | None] = {}
         self._notes: dict[tuple[str, str], bytes | None] = {}
         self._watermark_ms = 0
-        self._oldest_ms = 0
+        self._arrived_ms: list[int] = []
         self._incarnation = ""
         self._sequence = -1
         self._sequence_written = -1
@@ -80,8 +82,7 @@ class RedisSink:
         self._windows.update(committed.windows)
         self._notes.update(committed.notes)
         self._watermark_ms = committed.watermark_ms
-        if committed.oldest_ms and not self._oldest_ms:
-            self._oldest_ms = committed.oldest_ms
+        self._arrived_ms = (self._arrived_ms + committed.arrived_ms)[:ARRIVALS_MAX]
         if len(self._windows) + len(self._notes) > PENDING_KEYS_MAX:
             self._ask_for_all()
         self._wake.set()
@@ -150,21 +151,23 @@ class RedisSink:
         metric_defs.REDIS_PENDING.labels(str(self._partition)).set(len(self._windows) + len(self._notes))
 
     async def _write_changes(self, writer: FunnelWriter) -> None:
-        sequence, oldest_ms, watermark_ms = self._sequence, self._oldest_ms, self._watermark_ms
+        sequence, watermark_ms = self._sequence, self._watermark_ms
         windows, self._windows = self._windows, {}
         notes, self._notes = self._notes, {}
-        self._oldest_ms = 0
+        arrived_ms, self._arrived_ms = self._arrived_ms, []
         try:
             outcome = await writer.write(sequence, _commit_write(windows, notes, watermark_ms))
         except BaseException:
             # Redis failed, or the task is being closed: what came meanwhile is newer, the rest waits again.
             self._windows = windows | self._windows
             self._notes = notes | self._notes
-            self._oldest_ms = oldest_ms or self._oldest_ms
+            self._arrived_ms = arrived_ms + self._arrived_ms
             raise
         self._settle(outcome, sequence)
-        if outcome is Outcome.APPLIED and oldest_ms:
-            metric_defs.END_TO_END_SECONDS.observe(max(time.time() - oldest_ms / 1000, 0.0))
+        if outcome is Outcome.APPLIED:
+            now_s = time.time()
+            for broker_ms in arrived_ms:
+                metric_defs.END_TO_END_SECONDS.observe(max(now_s - broker_ms / 1000, 0.0))
 
     async def _write_all(self, writer: FunnelWriter, sequence: int, everything: Committed) -> None:
         started_s = time.monotonic()

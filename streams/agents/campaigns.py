@@ -86,7 +86,7 @@ class Committed(msgspec.Struct):
     windows: dict[bytes, bytes | None]
     notes: dict[tuple[str, str], bytes | None]
     watermark_ms: int
-    oldest_ms: int
+    arrived_ms: list[int]
 
 
 class FunnelSink(Protocol):
@@ -129,7 +129,7 @@ class CampaignsProcessor:
         self._clock_changed = False
         self._final_ms = 0
         self._changes = Changes()
-        self._oldest_ms = 0
+        self._arrived_ms: list[int] = []
         self._unpublished: dict[bytes, None] = {}
         self._notes_to_show: dict[tuple[str, str], bytes | None] = {}
         self._is_publishing = False
@@ -184,7 +184,7 @@ class CampaignsProcessor:
                 continue
             delta = self._decode_delta(value)
             self._tell_watermark(delta.partition, delta.watermark_ms)
-            self._see_oldest(delta.oldest_ms)
+            self._arrived_ms += delta.arrived_ms
             campaign_id = record.key.decode()
             self._see_shop(campaign_id, delta.shop_id)
             self._changes.add_counts(campaign_id, delta.counts)
@@ -196,10 +196,6 @@ class CampaignsProcessor:
         if watermark_ms > known.get(partition, -1):
             known[partition] = watermark_ms
             self._clock_changed = True
-
-    def _see_oldest(self, oldest_ms: int) -> None:
-        if oldest_ms and (not self._oldest_ms or oldest_ms < self._oldest_ms):
-            self._oldest_ms = oldest_ms
 
     def _see_shop(self, campaign_id: str, shop_id: str) -> None:
         key = campaign_id.encode()
@@ -248,7 +244,7 @@ class CampaignsProcessor:
             report = Spend(event.revision, event.event_id, event.spend_fen, event.impressions, event.clicks)
             self._spend.put(key, report)
             self._changes.add_spend(event.campaign_id, hour_start_ms, change_fen)
-            self._see_oldest(record.timestamp)
+            self._arrived_ms.append(record.timestamp)
 
     def _process_settings(self, batch: Batch) -> None:
         for record in batch.records:
@@ -328,13 +324,13 @@ class CampaignsProcessor:
         if changed or self._clock_changed:
             self._clock_changed = False
             self._clock_store.put(_CLOCK_KEY, self._clock)
-        oldest_ms, self._oldest_ms = self._oldest_ms, 0
         notes: dict[tuple[str, str], bytes | None] = {}
         if self._is_publishing:
             self._is_publishing = False
             notes, self._notes_to_show = self._notes_to_show, {}
         if changed or notes:
-            self._committing = Committed(changed, notes, watermark_ms, oldest_ms)
+            arrived_ms, self._arrived_ms = self._arrived_ms, []
+            self._committing = Committed(changed, notes, watermark_ms, arrived_ms)
 
     def _to_publish(self, changed: dict[bytes, bytes | None]) -> None:
         for packed, value in changed.items():
@@ -407,7 +403,7 @@ class CampaignsProcessor:
         for key, value in self._notes.items():
             campaign_id, _, note_id = key.decode().partition("|")
             notes[campaign_id, note_id] = value
-        return Committed(windows, notes, self._final_ms, 0)
+        return Committed(windows, notes, self._final_ms, [])
 
     async def close(self) -> None:
         """Let the sink finish what is committed."""

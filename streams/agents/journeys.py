@@ -86,7 +86,7 @@ class JourneysProcessor:
         self._kept_sources = 0
         self._kept_time_ms = -1
         self._told_watermark_ms = -1
-        self._oldest_ms = 0
+        self._arrived_ms: list[int] = []
         self._sweep: Iterator[tuple[bytes, Journey]] = iter(())
         self._decoders: dict[str, Callable[[bytes], Any]] = {
             topic: msgspec.json.Decoder(event).decode for topic, event in _EVENT_OF_TOPIC.items()
@@ -114,9 +114,7 @@ class JourneysProcessor:
         decode, add = self._decoders[batch.topic], self._adders[batch.topic]
         names_of, known_source = self._names[batch.topic], self._directory.get
         rules, get_journey, new_journey = self._rules, self._journeys.get, self._journeys.add
-        oldest_ms = batch.records[0].timestamp
-        if not self._oldest_ms or oldest_ms < self._oldest_ms:
-            self._oldest_ms = oldest_ms
+        self._arrived_ms.append(batch.records[0].timestamp)
         time_ms_max = rules.event_time_ms_max
         too_late_ms = watermark_ms(time_ms_max) - JOURNEY_RETENTION_MS
         final_ms = watermark_ms(time_ms_max) - ALLOWED_LATENESS_MS - MINUTE_MS
@@ -208,7 +206,6 @@ class JourneysProcessor:
         if rules.changes or self._kept_sources < len(sources):
             self._send_deltas(rules.changes)
             rules.changes = Changes()
-        self._oldest_ms = 0
         for number in range(self._kept_sources, len(sources)):
             self._entries.put(number.to_bytes(4, "little"), sources[number])
         self._kept_sources = len(sources)
@@ -263,8 +260,9 @@ class JourneysProcessor:
             if delta is None:
                 shop_id = directory.shop_of_campaign[campaign]
                 delta = deltas[campaign] = Delta(
-                    self._task.partition, watermark, self._oldest_ms, shop_id, [], []
+                    self._task.partition, watermark, self._arrived_ms, shop_id, [], []
                 )
+                self._arrived_ms = []
             return delta
 
         for source in range(self._kept_sources, len(directory.sources)):

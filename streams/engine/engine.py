@@ -63,17 +63,18 @@ class Engine:
         self._app = app
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
 
-    async def run(self, stage: Stage, stream: AsyncIterable[Batch]) -> None:
+    async def run(self, stage: Stage, stream: AsyncIterable[list[Batch]]) -> None:
         """The body of a stage's agent: hand each batch to its task."""
-        async for batch in stream:
-            task = self._tasks.get((stage.name, batch.partition))
-            if task is None:
-                continue
-            try:
-                await task.deliver(batch, self._is_current)
-            except Exception:  # noqa: BLE001 - whatever it was, the process ends
-                self.fatal("a batch could not be processed", stage=stage.name, topic=batch.topic)
-            await asyncio.sleep(0)
+        async for delivery in stream:
+            for batch in delivery:
+                task = self._tasks.get((stage.name, batch.partition))
+                if task is None:
+                    continue
+                try:
+                    await task.deliver(batch, self._is_current)
+                except Exception:  # noqa: BLE001 - whatever it was, the process ends
+                    self.fatal("a batch could not be processed", stage=stage.name, topic=batch.topic)
+                await asyncio.sleep(0)
 
     def _is_current(self, batch: Batch) -> bool:
         return bool(batch.epoch == self._app.consumer.epoch and self._app.consumer.flow_active)

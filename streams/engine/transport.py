@@ -1,7 +1,7 @@
-"""Batch delivery: a Faust transport whose messages are batches of records, in order of broker time.
+"""Batch delivery: a Faust transport whose messages are lists of batches, in order of broker time.
 
 Stock Faust wraps each record in a message, an event and five task switches. Here the consumer hands on slices of
-what the client's parser made: one message per topic partition and slice.
+what the client's parser made: one message per task and fetch.
 
 Slices of one task (the same partition number of all topics of a stage) are handed on in the order of their records'
 timestamps, so that a small topic does not run hours ahead of a large one while both catch up. A topic that has more to
@@ -144,7 +144,13 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
             coordinator = self._consumer._coordinator
             with contextlib.suppress(KafkaError):
                 await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, coordinator.member_id))
-        await super().on_thread_stop()
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            # A rebalance that was under way waited for a call that the stop has cancelled. Raised here, it would end
+            # the thread before it says that it has stopped, and the worker would wait for that for ever.
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # a coroutine runs in a task
+                raise
 
     async def _fetch_records(
         self,
@@ -189,7 +195,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes are untyped
-    """Faust's consumer, yielding one message per slice."""
+    """Faust's consumer, yielding one message per task and fetch."""
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -213,21 +219,29 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
         await super().perform_seek()
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Yield the due slices as messages whose value is a `Batch`."""
+        """Yield the due slices of each task as a message whose value is a list of batches."""
         batches, _ = await self._wait_next_records(timeout)
         if batches is None or self.should_stop:
             return
         # Where the flow stopped meanwhile a rebalance is under way: it ends with going back to the committed offsets.
+        by_task: dict[tuple[str, int], list[Batch]] = {}
         for batch in batches:
-            if not self.flow_active:
-                break
+            task = (self.transport.stage_of_topic[batch.topic], batch.partition)
+            by_task.setdefault(task, []).append(batch)
+        for delivery in by_task.values():
             # What was taken is past the consumer's position: it must be handed on unless it will be read again.
-            if batch.epoch == self.epoch:
-                tp = TP(batch.topic, batch.partition)
-                yield tp, self._to_message(tp, batch)
+            if self.flow_active and delivery[0].epoch == self.epoch:
+                message = self._to_message(TP(delivery[0].topic, delivery[0].partition), delivery)
+                yield message.tp, message
 
-    def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
-        last = batch.records[-1]
+    def on_buffer_full(self, tp: TP) -> None:
+        """Go on fetching: a full stream holds back all partitions alike, by not taking what is handed to it."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing was held back."""
+
+    def _to_message(self, tp: TP, delivery: list[Batch]) -> ConsumerMessage:
+        last = delivery[0].records[-1]
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -236,7 +250,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
             0,
             (),
             None,
-            batch,
+            delivery,
             None,
             None,
             None,
@@ -263,7 +277,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # faust's classes
 
 
 class BatchTopic(faust.Topic):  # type: ignore[misc]  # faust's classes are untyped
-    """A topic whose messages carry a `Batch` and are not decoded."""
+    """A topic whose messages carry lists of batches and are not decoded."""
 
     def _compile_decode(self) -> Any:
         create_event = self.app.create_event

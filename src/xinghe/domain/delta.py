@@ -12,12 +12,13 @@ class Delta(Struct, array_like=True, gc=False):
 
     Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`. ``counts`` holds ``(note_id,
     minutes since the epoch, metric, change)``, ``people`` holds ``(day number or 0 for total, metric, change)``.
-    ``oldest_ms`` is the broker's time of the oldest source record in the commit.
+    ``arrived_ms`` are the broker's times of the source batches in the commit, told by one of its deltas only: a fair
+    sample for the time from end to end.
     """
 
     partition: int
     watermark_ms: int
-    oldest_ms: int
+    arrived_ms: list[int]
     shop_id: str
     counts: list[tuple[str | None, int, int, int]]
     people: list[tuple[int, int, int]]
