@@ -9,7 +9,7 @@ from xinghe.domain.delta import Changes, Delta, Watermark
 
 def test_a_delta_comes_back() -> None:
     delta = Delta(
-        3, 1_000, 0, "s1", [("n1", 29_000_000, 0, -1), (None, 29_000_001, 10, 1_000_000)], [(0, 3, 1)]
+        3, 1_000, [7, 8], "s1", [("n1", 29_000_000, 0, -1), (None, 29_000_001, 10, 1_000_000)], [(0, 3, 1)]
     )
     assert msgpack.decode(msgpack.encode(delta), type=Delta) == delta
 

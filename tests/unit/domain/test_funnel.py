@@ -128,7 +128,7 @@ class TestStartIndex:
             ("c1", "1d", 0),
             ("c1", "total", 0),
         ):
-            index.add(key, pack_key(key))  # type: ignore[arg-type]  # the sizes are literals
+            index.add(key, pack_key(key))
         assert sorted(index.starts("1h")) == [0, HOUR_MS]
         assert list(index.at("1h", 0)) == [b"c1|1h|0", b"c2|1h|0"]
         assert index.starts("1m") == []

@@ -74,6 +74,9 @@ class Person:
         order = Order(order_id or f"o{day}", name, hash64(name), time_ms, target, AMOUNT_FEN, target, 0)
         return self.rules.pay(KEY, self.journey, order)
 
+    def orders(self) -> list[Order]:
+        return self.journey.orders or []
+
     def counts(self, campaign_id: str) -> dict[str, int]:
         """What the campaign counts, over all time."""
         found: Counter[str] = Counter()
@@ -127,7 +130,7 @@ class TestDuplicates:  # R2
             for day in days:
                 person.happens(day, "P", order_id="o1")
             assert person.counts("unattributed:s1") == order_of()
-            (order,) = person.journey.orders or ()
+            (order,) = person.orders()
             assert order.time_ms == START_MS
             assert person.people("unattributed:s1") == {("buyers", 0): 1, ("buyers", None): 1}
 
@@ -136,7 +139,7 @@ class TestDuplicates:  # R2
             person = Person()
             for event_id in ids:
                 person.happens(0, "P", event_id=event_id, order_id="o1")
-            (order,) = person.journey.orders or ()
+            (order,) = person.orders()
             assert order.event_id == b"a"
 
 
