@@ -1,0 +1,289 @@
+"""The stream against the plain recomputation: whatever the order, the batches, the commits and the crashes (R1-R11)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams.partitions import partition_of
+from tests.pipeline import Pipeline
+from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events
+from xinghe.audit.figures import Truth
+from xinghe.audit.truth import truth_of
+from xinghe.domain.events import CAMPAIGN_EVENTS, AdSpent, NoteViewed, OrderPaid
+from xinghe.domain.funnel import decode_window, unpack_key
+from xinghe.domain.metrics import COUNTED_NAMES
+from xinghe.domain.windows import DAY_MS, HOUR_MS, SIZE_MS, start_ms
+
+PARTITIONS: Final = 2
+BOTH_PARTITIONS: Final = ("p1", "p6")
+"""A person in each partition."""
+ORDER_MICROS: Final = 1_000_000
+
+# What may happen after a batch, beside nothing.
+COMMIT_JOURNEYS: Final = "commit journeys"
+COMMIT_CAMPAIGNS: Final = "commit campaigns"
+CRASH_JOURNEYS: Final = "crash journeys"
+CRASH_CAMPAIGNS: Final = "crash campaigns"
+TICK: Final = "tick"
+STEPS: Final = (
+    *("", "", COMMIT_JOURNEYS, COMMIT_JOURNEYS, COMMIT_CAMPAIGNS, COMMIT_CAMPAIGNS),
+    *(CRASH_JOURNEYS, CRASH_CAMPAIGNS, TICK),
+)
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+class Run:
+    """A pipeline and the log that it reads: after a crash it reads again what it had not committed."""
+
+    def __init__(self) -> None:
+        self.pipeline = Pipeline(PARTITIONS)
+        self._log: dict[Place, Any] = {}
+        self._uncommitted: dict[tuple[str, int], list[Place]] = defaultdict(list)
+        self._offsets: dict[tuple[str, int], int] = defaultdict(int)
+
+    def feed(self, events: Sequence[Any]) -> None:
+        self.pipeline.feed(events)
+        for event in events:
+            is_campaign = type(event) in CAMPAIGN_EVENTS
+            key = event.campaign_id if is_campaign else event.person_id
+            partition = partition_of(key.encode(), PARTITIONS)
+            place = (event.topic, partition, self._offsets[event.topic, partition])
+            self._offsets[event.topic, partition] += 1
+            self._log[place] = event
+            self._uncommitted["campaigns" if is_campaign else "journeys", partition].append(place)
+
+    def step(self, step: str) -> None:
+        if step == COMMIT_JOURNEYS:
+            self.pipeline.commit_journeys()
+            self._committed("journeys")
+        elif step == COMMIT_CAMPAIGNS:
+            self.pipeline.commit_campaigns()
+            self._committed("campaigns")
+        elif step == CRASH_JOURNEYS:
+            self._crash("journeys", self.pipeline.journeys)
+        elif step == CRASH_CAMPAIGNS:
+            self._crash("campaigns", self.pipeline.campaigns)
+        elif step == TICK:
+            for task in (*self.pipeline.journeys, *self.pipeline.campaigns):
+                task.processor.tick(0)
+
+    def _committed(self, stage: str) -> None:
+        for partition in range(PARTITIONS):
+            self._uncommitted[stage, partition].clear()
+
+    def _crash(self, stage: str, tasks: Sequence[Any]) -> None:
+        again = []
+        for partition, task in enumerate(tasks):
+            task.crash()
+            # The consumer goes back to the committed offsets.
+            again += [self._log.pop(place) for place in self._uncommitted.pop((stage, partition), [])]
+        self.feed(again)
+
+    def accepted(self) -> list[Any]:
+        """What is in the log and not in the dead letters."""
+        rejected = set()
+        for letter in self.pipeline.dead_letters():
+            headers = dict(letter.headers)
+            assert headers["reason"] == b"too_late", headers
+            place = (
+                headers["source_topic"].decode(),
+                int(headers["source_partition"]),
+                int(headers["source_offset"]),
+            )
+            rejected.add(place)
+        return [event for place, event in self._log.items() if place not in rejected]
+
+    def truth(self) -> Truth:
+        return truth_of(
+            self.accepted(),
+            partition_of=lambda person_id: partition_of(person_id.encode(), PARTITIONS),
+            partitions=PARTITIONS,
+        )
+
+
+def assert_equal_to(truth: Truth, run: Run) -> None:
+    """Redis, the funnel topic, the notes and the attributions show the truth."""
+    pipeline = run.pipeline
+    windows = pipeline.windows()
+    assert windows == truth.windows
+    versions = {
+        unpack_key(key): decode_window(value).version
+        for sink in pipeline.sinks
+        for key, value in sink.windows.items()
+    }
+    upserts = {key: upsert for key, upsert in pipeline.upserts().items() if upsert is not None}
+    assert {key: upsert["metrics"] for key, upsert in upserts.items()} == windows
+    for key, upsert in upserts.items():
+        assert upsert["version"] == versions[key], key
+        assert upsert["final"] == truth.is_final(key), key
+        end = None if key[1] == "total" else key[2] + SIZE_MS[key[1]]
+        assert (upsert["campaign_id"], upsert["size"], upsert["start_ms"], upsert["end_ms"]) == (*key, end)
+        if truth.counts.get(key):
+            assert upsert["shop_id"] in truth.shops_seen[key[0]], key
+    notes = {note: {name: metrics[name] for name in COUNTED_NAMES} for note, metrics in truth.notes.items()}
+    assert pipeline.notes() == notes
+    assert_attributions(truth, pipeline)
+
+
+def assert_attributions(truth: Truth, pipeline: Pipeline) -> None:
+    found = pipeline.attributions()
+    assert found.keys() == truth.orders.keys()
+    for order, revisions in found.items():
+        assert [value["revision"] for value in revisions] == list(range(1, len(revisions) + 1)), order
+        for value in revisions:
+            shares = value["credits"]["last_touch"]
+            assert sum(credit["orders_micros"] for credit in shares) == ORDER_MICROS
+            assert sum(credit["gmv_fen"] for credit in shares) == value["amount_fen"]
+        last = {
+            name: value for name, value in revisions[-1].items() if name not in {"revision", "refunded_fen"}
+        }
+        assert last == truth.orders[order]
+
+
+def assert_adds_up(truth: Truth, pipeline: Pipeline) -> None:
+    """Smaller windows add up to larger ones, campaigns to the orders, where nothing has expired."""
+    windows = pipeline.windows()
+    orders_fen = sum(order["amount_fen"] for order in truth.orders.values())
+    totals = [metrics for key, metrics in windows.items() if key[1] == "total"]
+    assert sum(metrics["gmv_fen"] for metrics in totals) == orders_fen
+    assert sum(metrics["orders_micros"] for metrics in totals) == ORDER_MICROS * len(truth.orders)
+    for small, large in (("1m", "1h"), ("1h", "1d"), ("1d", "total")):
+        sums: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(COUNTED_NAMES, 0))
+        for (campaign_id, size, start), metrics in windows.items():
+            if size == small:
+                total = sums[campaign_id, start_ms(large, start)]
+                for name in COUNTED_NAMES:
+                    total[name] += metrics[name]
+        for (campaign_id, size, start), metrics in windows.items():
+            if size == large and not _has_lost(truth, campaign_id, small, large, start):
+                assert sums[campaign_id, start] == {name: metrics[name] for name in COUNTED_NAMES}
+
+
+def _has_lost(truth: Truth, campaign_id: str, small: str, large: str, start: int) -> bool:
+    """Whether a small window within the large one has expired."""
+    return any(
+        truth.is_expired(key)
+        for key in truth.counts
+        if key[0] == campaign_id and key[1] == small and start_ms(large, key[2]) == start
+    )
+
+
+spends = st.lists(
+    st.builds(
+        AdSpent,
+        event_id=st.uuids(version=4).map(str),
+        campaign_id=st.sampled_from([campaign for campaign in CAMPAIGNS if campaign]),
+        hour_start_ms=st.sampled_from([MIDNIGHT_MS, MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + 8 * HOUR_MS]),
+        spend_fen=st.integers(0, 999),
+        revision=st.integers(0, 2),
+    ),
+    max_size=4,
+)
+
+steps = st.lists(st.tuples(st.integers(1, 12), st.sampled_from(STEPS)), min_size=1, max_size=12)
+
+
+def run_of(events: Sequence[Any], schedule: Sequence[tuple[int, str]]) -> Run:
+    """Feed the events in batches of the sizes given, with what happens after each, over and over; then settle."""
+    run = Run()
+    at, turn = 0, 0
+    while at < len(events):
+        size, step = schedule[turn % len(schedule)]
+        run.feed(events[at : at + size])
+        run.step(step)
+        at, turn = at + size, turn + 1
+    run.pipeline.settle()
+    return run
+
+
+def over_both_partitions(events: list[Any]) -> list[Any]:
+    """The same events with the second person in the second partition."""
+    return [
+        msgspec.structs.replace(event, person_id=BOTH_PARTITIONS[event.person_id == "p2"]) for event in events
+    ]
+
+
+journeys_of_both = journey_events().map(over_both_partitions)
+bounded = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@given(data=st.data(), events=journeys_of_both, reports=spends, schedule=steps)
+@bounded
+def test_any_order_batching_commit_and_crash_gives_the_truth(
+    data: st.DataObject, events: list[Any], reports: list[AdSpent], schedule: list[tuple[int, str]]
+) -> None:
+    run = run_of(data.draw(st.permutations([*events, *reports, *reports[:1]])), schedule)
+    truth = run.truth()
+    assert not run.pipeline.dead_letters()
+    assert_equal_to(truth, run)
+    assert_adds_up(truth, run.pipeline)
+
+
+SHIFT_DAYS: Final = (0, 0, 0, 1, 3, 20, 32, 62, 64, 100, 450)
+"""Beyond the retention of minutes, hours, days, conversions and touches."""
+
+
+@given(data=st.data(), events=journeys_of_both, schedule=steps)
+@bounded
+def test_over_years_what_expires_and_comes_too_late_gives_the_truth(
+    data: st.DataObject, events: list[Any], schedule: list[tuple[int, str]]
+) -> None:
+    shifted = [spread(event, data) for event in first_of_each_id(events)]
+    # One event in each partition, so that the campaigns' watermark moves.
+    starts = [
+        NoteViewed(
+            event_id=f"start-{person}", person_id=person, time_ms=MIDNIGHT_MS, note_id="n1", shop_id="s1"
+        )
+        for person in BOTH_PARTITIONS
+    ]
+    ends = [
+        msgspec.structs.replace(
+            start, event_id=f"end-{start.person_id}", time_ms=start.time_ms + days * DAY_MS
+        )
+        for start in starts
+        if (days := data.draw(st.sampled_from([0, 3, 40, 500])))
+    ]
+    copies = data.draw(st.lists(st.sampled_from(shifted), max_size=4)) if shifted else []
+    run = run_of([*starts, *data.draw(arrival(shifted + ends + copies))], schedule)
+    truth = run.truth()
+    assert_equal_to(truth, run)
+    assert_adds_up(truth, run.pipeline)
+
+
+def first_of_each_id(events: list[Any]) -> list[Any]:
+    return list({event.event_id: event for event in events}.values())
+
+
+def spread(event: Any, data: st.DataObject) -> Any:
+    """The event at a time far away. A payment gets an order of its own: what becomes of an ``order_id`` that comes
+    back after its order was forgotten is left open (R2, R11).
+    """
+    event = msgspec.structs.replace(
+        event, time_ms=event.time_ms + data.draw(st.sampled_from(SHIFT_DAYS)) * DAY_MS
+    )
+    return msgspec.structs.replace(event, order_id=event.event_id) if isinstance(event, OrderPaid) else event
+
+
+def arrival(events: list[Any]) -> st.SearchStrategy[list[Any]]:
+    """In the order of time with some swapped, so that most are accepted, or in any order."""
+    in_time = sorted(events, key=lambda event: event.time_ms)
+    return st.one_of(
+        st.just(in_time),
+        st.lists(st.integers(0, max(len(events) - 2, 0)), max_size=6).map(lambda at: _swapped(in_time, at)),
+        st.permutations(events),
+    )
+
+
+def _swapped(events: list[Any], at: list[int]) -> list[Any]:
+    swapped = list(events)
+    for index in at:
+        swapped[index : index + 2] = reversed(swapped[index : index + 2])
+    return swapped
