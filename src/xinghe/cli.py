@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, str]] = {
     "watch": "Show the live funnel of every campaign from Redis.",
     "audit": "Recompute the whole truth from the source topics and compare.",
     "deadletters": "List, show and replay the records that did not fit.",
+    "schemas": "Write the JSON Schema of each source topic.",
     "demo": "All of it on this machine: services, worker, traffic, table, audit.",
 }
 """Command to its one line in ``xinghe --help``, so that the list needs no import."""

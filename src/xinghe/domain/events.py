@@ -7,7 +7,7 @@ and enumerations, and ignores fields that it does not know. An optional field th
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -201,9 +201,9 @@ class CampaignConfigured(Struct, frozen=True, gc=False):
     effective_ms: TimeMs
     model: Model = "last_touch"
     roi_lag_days: Literal[7, 15, 30] = 30
-    guarantee: dict[str, object] | None = None
-    spend_match: dict[str, object] | None = None
-    revenue_share: dict[str, object] | None = None
+    guarantee: dict[str, Any] | None = None
+    spend_match: dict[str, Any] | None = None
+    revenue_share: dict[str, Any] | None = None
 
 
 class AdSpent(Struct, frozen=True, gc=False):
