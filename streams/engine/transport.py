@@ -134,16 +134,20 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         # Data that wait here for those of a lagging partition must not hold back the fetch that brings these.
         self._consumer._fetcher._prefetch_backoff = 0.0
 
-    async def on_thread_stop(self) -> None:
-        """Leave the group, then stop as Faust does.
+    async def leave_group(self) -> None:
+        """Give the partitions back at once.
 
         The client does not leave for a static member, which keeps its partitions for it while it is restarted after a
-        crash; a worker that is told to end hands them over at once.
+        crash; a worker that is told to end hands them over.
         """
         if self._consumer is not None:
             coordinator = self._consumer._coordinator
             with contextlib.suppress(KafkaError):
                 await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, coordinator.member_id))
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, then stop as Faust does."""
+        await self.leave_group()
         try:
             await super().on_thread_stop()
         except asyncio.CancelledError:
@@ -212,6 +216,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
             message = f"topic {topic} does not exist; create the topics with `xinghe topics create`"
             raise FatalError(message)
         return len(partitions)
+
+    async def leave_group(self) -> None:
+        """Give the partitions back at once; after this the consumer is of no more use."""
+        await self._thread.call_thread(self._thread.leave_group)
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, and forget what was read past them."""

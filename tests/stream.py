@@ -1,0 +1,154 @@
+"""A whole stream for a test: Kafka, Redis and the topics in a folder of its own, and the commands that act on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, cast
+
+from redis import Redis
+
+from streams.settings import ENV_PREFIX
+from streams.topic_admin import create_topics
+from streams.topics import topic_specs
+from tests.conftest import LIB_DIR
+from xinghe.commands.lag import unprocessed_records
+from xinghe.embedded import EmbeddedServices
+from xinghe.processes import start_child, stop_child
+
+GROUP = "xinghe"
+
+Watch = Callable[[Callable[[], bool], float, str], None]
+"""Waits until something is true, for so many seconds at most; says what it was if it does not come true."""
+
+
+class Finished(NamedTuple):
+    """How a command ended, and what it said."""
+
+    exit_code: int
+    out: str
+    err: str
+
+
+def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {what}"
+        time.sleep(0.05)
+
+
+class Traffic:
+    """A running simulator; ``truth`` is what it knows of what it sent, once it was stopped."""
+
+    def __init__(self, process: subprocess.Popen[bytes], truth_file: Path, log: Path) -> None:
+        self._process = process
+        self._truth_file = truth_file
+        self._log = log
+        self.truth: dict[str, Any] = {}
+
+    def stop(self) -> None:
+        """Everything handed over is acknowledged when this returns."""
+        assert stop_child(self._process, 60) == 0, self._log.read_text()
+        self.truth = json.loads(self._truth_file.read_bytes())
+
+
+class Stream:
+    """Use it as a context manager, on the main thread: its processes die with the thread that starts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.services = EmbeddedServices(folder / "services", lib_dir=LIB_DIR)
+        self._runs = 0
+
+    def __enter__(self) -> Self:
+        self.services.__enter__()
+        try:
+            asyncio.run(create_topics(self.kafka, topic_specs()))
+        except BaseException:
+            self.services.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.services.close()
+
+    @property
+    def kafka(self) -> str:
+        return self.services.kafka_bootstrap_servers
+
+    def redis(self) -> Redis:
+        return Redis.from_url(self.services.redis_url, decode_responses=True)
+
+    def start(self, *arguments: str, out: Path, err: Path, **env: str) -> subprocess.Popen[bytes]:
+        """Start ``xinghe`` with its output added to files; settings of the surroundings do not reach it."""
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+        with out.open("ab") as out_file, err.open("ab") as err_file:
+            return start_child(
+                [sys.executable, "-m", "xinghe", *arguments],
+                stdout=out_file,
+                stderr=err_file,
+                env={
+                    **plain,
+                    "XINGHE_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+                    "XINGHE_REDIS_URL": self.services.redis_url,
+                    **env,
+                },
+            )
+
+    def run(self, *arguments: str, timeout_s: float = 120, watch: Watch = wait_until) -> Finished:
+        """Run a command to its end."""
+        self._runs += 1
+        out, err = (self.folder / f"run-{self._runs}.{name}" for name in ("out", "err"))
+        process = self.start(*arguments, out=out, err=err)
+        try:
+            watch(lambda: process.poll() is not None, timeout_s, " ".join(arguments))
+        finally:
+            stop_child(process, 0)
+        return Finished(process.returncode, out.read_text(), err.read_text())
+
+    @contextmanager
+    def traffic(self, rate: float, seed: int, *options: str) -> Iterator[Traffic]:
+        """Live traffic while the block runs, stopped in order at its end."""
+        self._runs += 1
+        truth_file, log = self.folder / f"truth-{self._runs}.json", self.folder / f"traffic-{self._runs}.log"
+        arguments = ("simulate", "--rate", f"{rate:g}", "--seed", str(seed), "--truth", str(truth_file))
+        process = self.start(*arguments, *options, out=log, err=log)
+        traffic = Traffic(process, truth_file, log)
+        try:
+            yield traffic
+            traffic.stop()
+        finally:
+            stop_child(process, 0)
+
+    def audit(self, *, wait_s: float = 90, watch: Watch = wait_until) -> dict[str, Any]:
+        """Wait until all is processed and recompute it; asserts that nothing differs. Answers the report."""
+        done = self.run("audit", "--json", "--wait-s", f"{wait_s:g}", timeout_s=wait_s + 60, watch=watch)
+        assert done.exit_code == 0, f"{done.out[:5_000]}\n{done.err[-3_000:]}"
+        report: dict[str, Any] = json.loads(done.out)
+        assert report["differences"] == 0
+        assert not report["notices"]["people"], "the audit must compare everybody"
+        return report
+
+    def lag(self) -> int:
+        """Source records and deltas that are not committed yet."""
+        return asyncio.run(unprocessed_records(self.kafka, GROUP))
+
+
+def totals(redis: Redis) -> dict[str, int]:
+    """The figures to date of all campaigns, added up."""
+    added: dict[str, int] = {}
+    for campaign_id in cast("list[str]", redis.zrange("xinghe:campaigns", 0, -1)):
+        total = cast("dict[str, str]", redis.hgetall(f"xinghe:campaign:{campaign_id}:total"))
+        for name, value in total.items():
+            added[name] = added.get(name, 0) + int(value)
+    return added
