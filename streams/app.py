@@ -18,6 +18,7 @@ from streams.engine.faust_app import EngineApp
 from streams.engine.stage import Processor, Stage
 from streams.engine.task import Task
 from streams.engine.transport import BatchTransport
+from streams.engine.worker import EngineWorker
 from streams.logs import configure_logging
 from streams.settings import Settings
 from streams.sink import RedisSink
@@ -139,16 +140,14 @@ def run_worker(settings: Settings) -> int:
     if settings.metrics_port:
         prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
     library_level = "debug" if settings.log_level == "debug" else "warning"
-    worker = faust.Worker(app, loglevel=library_level, redirect_stdouts=False, logging_config=None)
-    # Faust's spinner sets the root logger to DEBUG to have something to spin for.
-    worker.spinner = None
+    worker = EngineWorker(application.app, engine=application.engine, loglevel=library_level)
     log.info("worker starts", instance=settings.instance, kafka=settings.kafka_bootstrap_servers)
     try:
         worker.execute_from_commandline()
     except SystemExit as end:
-        log.info("worker ends", exit_code=end.code or 0)
         return int(end.code or 0)
     return 0
 
 
-app = create(Settings.load(os.environ)).app
+application = create(Settings.load(os.environ))
+app = application.app

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -15,7 +14,7 @@ from streams import metric_defs
 from streams.agents.campaigns import Committed
 from xinghe.domain.funnel import decode_counts, decode_window, unpack_key
 from xinghe.domain.metrics import shown_metrics
-from xinghe.domain.windows import RETENTION_MS, end_ms, is_final
+from xinghe.domain.windows import DAY_MS, RETENTION_MS, end_ms, is_final
 from xinghe.serving.commit import CommitWrite, NoteWrite, WindowWrite
 from xinghe.serving.errors import ServingError
 from xinghe.serving.writer import FunnelWriter, Outcome
@@ -34,6 +33,8 @@ PENDING_KEYS_MAX: Final = 200_000
 """Above this many waiting windows and notes they are dropped and all is written anew once Redis is back."""
 ARRIVALS_MAX: Final = 10_000
 """Arrival times kept for the time from end to end while Redis is away; a sample of them is as good."""
+TTL_SLACK_MS: Final = DAY_MS
+"""The stream drops windows itself, by the watermark; Redis' clock goes on while the watermark stands still."""
 CHUNK: Final = 500
 CLOSE_S: Final = 2.0
 
@@ -56,6 +57,7 @@ class RedisSink:
         self._is_checked = False
         self._needs_all = False
         self._rebuild: tuple[int, Committed] | None = None
+        self._closing = asyncio.Event()
         self._wake = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
@@ -74,6 +76,7 @@ class RedisSink:
         self._incarnation = incarnation
         self._sequence = self._sequence_written = last_offset
         self._needs_all = not is_complete
+        self._wake.set()
         self._writing = asyncio.create_task(self._write_forever(self._writer))
 
     def committed(self, sequence: int, committed: Committed) -> None:
@@ -107,7 +110,13 @@ class RedisSink:
 
     async def _write_forever(self, writer: FunnelWriter) -> None:
         pause_s = 0.0
-        while True:
+        while not self._closing.is_set():
+            try:
+                async with asyncio.timeout(pause_s or CHECK_S):
+                    await (self._closing if pause_s else self._wake).wait()
+            except TimeoutError:
+                self._is_checked = False
+            self._wake.clear()
             try:
                 if not self._is_checked:
                     await self._check(writer)
@@ -121,18 +130,10 @@ class RedisSink:
                     )
                 pause_s = min(max(pause_s * 2, 0.1), PAUSE_S_MAX)
                 self._is_checked = False
-                await asyncio.sleep(pause_s)
                 continue
             if pause_s:
                 log.info("Redis is back", partition=self._partition)
                 pause_s = 0.0
-            try:
-                # Not wait_for: on 3.11 it can swallow the cancellation that `close` waits for.
-                async with asyncio.timeout(CHECK_S):
-                    await self._wake.wait()
-                self._wake.clear()
-            except TimeoutError:
-                self._is_checked = False
 
     async def _check(self, writer: FunnelWriter) -> None:
         """Ask for all figures where Redis does not stand at what was written last to it."""
@@ -194,15 +195,14 @@ class RedisSink:
             )
 
     async def close(self) -> None:
-        """Write what is committed, within `CLOSE_S`; the next owner makes up for the rest."""
-        if self._writing is None or self._writer is None:
-            return
-        self._writing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._writing
-        with contextlib.suppress(ServingError, TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await self._write(self._writer)
+        """Write what is committed, within `CLOSE_S`; the next owner makes up for the rest.
+
+        The writing task is asked to end, not cancelled: the Redis client can swallow a cancellation.
+        """
+        self._closing.set()
+        self._wake.set()
+        if self._writing is not None:
+            await asyncio.wait([self._writing], timeout=CLOSE_S)
 
 
 def _chunks(everything: Committed) -> Iterator[CommitWrite]:
@@ -242,4 +242,5 @@ def _window_write(packed: bytes, value: bytes | None, watermark_ms: int, now_ms:
         fields["watermark_ms"] = watermark_ms
         return WindowWrite(campaign_id, size, start, fields)
     fields["final"] = int(is_final(size, start, watermark_ms))
-    return WindowWrite(campaign_id, size, start, fields, end + RETENTION_MS[size] - watermark_ms)
+    ttl_ms = end + RETENTION_MS[size] - watermark_ms + TTL_SLACK_MS
+    return WindowWrite(campaign_id, size, start, fields, ttl_ms)

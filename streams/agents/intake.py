@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
-import orjson
 
 from streams import metric_defs
 from xinghe.domain.events import DEAD_LETTER
@@ -25,13 +25,27 @@ def rejection(record: Record, error: Exception) -> tuple[str, str]:
     if record.value is None:
         return "invalid", "value: null, expected a JSON object"
     if isinstance(error, msgspec.ValidationError):
-        try:
-            # The decoder stops at the first wrong field; whether the rest is JSON at all comes first.
-            orjson.loads(record.value)
-        except orjson.JSONDecodeError as malformed:
-            return "malformed", str(malformed)
-        return "invalid", str(error)
+        # The decoder stops at the first wrong field; whether the rest is JSON at all comes first.
+        fault = _form_fault(record.value)
+        return ("invalid", str(error)) if fault is None else ("malformed", fault)
     return "malformed", str(error)
+
+
+def _form_fault(value: bytes) -> str | None:
+    """Why the bytes are not one JSON document in UTF-8; ``None`` if they are."""
+    try:
+        # Numbers stay text: how large one may be is not a question of form.
+        document = json.loads(value.decode(), parse_int=str, parse_float=str, parse_constant=_refuse)
+        # Half a character can be written as an escape, and in no UTF-8.
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    message = f"{constant} is not JSON"
+    raise ValueError(message)
 
 
 def too_large(value: bytes) -> tuple[str, str]:

@@ -12,12 +12,19 @@ import signal
 CRASH_POINTS = ("before_send", "between_offsets_and_commit", "after_commit")
 
 _armed, _, _probability = os.environ.get("XINGHE_CRASH_AT", "").partition(":")
-if _armed and _armed not in CRASH_POINTS:
-    message = f"XINGHE_CRASH_AT={_armed!r} is not one of {', '.join(CRASH_POINTS)}"
+try:
+    _share = float(_probability or 1)
+except ValueError:
+    _share = -1.0
+if _armed and (_armed not in CRASH_POINTS or not 0 <= _share <= 1):
+    message = (
+        f"XINGHE_CRASH_AT={_armed}:{_probability} is not NAME:PROBABILITY, with one of {', '.join(CRASH_POINTS)} "
+        "and a number from 0 to 1"
+    )
     raise SystemExit(message)
 
 
 def crash_point(name: str) -> None:
     """Kill the process here where this point is armed and its dice say so."""
-    if name == _armed and random.random() < float(_probability or 1):
+    if name == _armed and random.random() < _share:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 TICK_S = 1.0
 STOP_COMMIT_S = 3.0
 """A worker that is told to end has 5 s in all."""
+LEAVE_S = 1.0
 REVOKE_COMMIT_S = 8.0
 """Commit within the rebalance time: under the session timeout of 10 s."""
 
@@ -130,6 +132,19 @@ class Engine:
                 await self.commit_all()
         except Exception:  # noqa: BLE001 - whatever it was, the process ends
             self.fatal("the commit before a rebalance failed")
+
+    async def shut_down(self) -> None:
+        """Stop the input, commit, close, and leave the group; within 5 s, or the process ends as by `fatal`."""
+        if self._assigning.locked():
+            # A rebalance: what was processed before it is committed, and the flow stands still.
+            return
+        consumer = self._app.consumer
+        consumer.stop_flow()
+        self._app.flow_control.suspend()
+        await self.stop()
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(LEAVE_S):
+                await consumer.leave_group()
 
     async def stop(self) -> None:
         """Commit and close everything; the fetcher has been stopped before."""

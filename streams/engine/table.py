@@ -115,6 +115,7 @@ class MemoryStore(Generic[V]):
 
     def put(self, key: bytes, value: V) -> None:
         """Set a value; all its parts go to the changelog."""
+        self.delete(key)  # a part that the new value does not have must go
         self._values[key] = value
         for part in self._codec.parts(value):
             self._dirty.add((key, part))

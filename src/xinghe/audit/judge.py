@@ -92,6 +92,9 @@ def _decoded(topic: str, value: bytes) -> Any:
         return _DECODERS[topic].decode(value)
     except msgspec.ValidationError as error:
         raise RejectedError("invalid") from error
+    except msgspec.DecodeError as error:
+        # Of a field that is there twice the check of the form sees the second only.
+        raise RejectedError("malformed") from error
 
 
 def _text(key: bytes | None) -> str | None:

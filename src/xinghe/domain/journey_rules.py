@@ -444,7 +444,7 @@ class JourneyRules:
             c.time_ms < horizon_ms for c in conversions_in(journey.conversions[0])
         ):
             self._drop_conversion_segment(key, journey)
-        while journey.orders and journey.orders[0].time_ms < horizon_ms:
+        while journey.orders and journey.orders[0].time_ms < horizon_ms and not self._is_untold(key, journey):
             self._drop_order(key, journey)
 
     def _compact_kept(self, key: bytes, journey: Journey, segments: list[bytes]) -> list[bytes]:
@@ -478,6 +478,10 @@ class JourneyRules:
         del segments[0]
         journey.first_conversions += 1
 
+    def _is_untold(self, key: bytes, journey: Journey) -> bool:
+        """Whether the attribution of the oldest order is still to be sent, for which the order must stay."""
+        return (key, journey.first_orders) in self.orders_changed
+
     def _drop_order(self, key: bytes, journey: Journey) -> None:
         order = (journey.orders or []).pop(0)
         self._keep_cell(key, journey, _BUYERS, order.credited, order.time_ms)
@@ -504,7 +508,7 @@ class JourneyRules:
                 self._drop_touch_segment(key, journey)
             elif journey.conversions and len(journey.conversions) > 1:
                 self._drop_conversion_segment(key, journey)
-            elif journey.orders and len(journey.orders) > 1:
+            elif journey.orders and len(journey.orders) > 1 and not self._is_untold(key, journey):
                 self._drop_order(key, journey)
             else:
                 return

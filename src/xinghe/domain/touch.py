@@ -1,6 +1,6 @@
 """Touches as packed rows: what a journey keeps of what a person did with notes.
 
-A row is 22 bytes and the event id: hash of the id, time, number of the source (`domain/directory.py`), kind, length
+A row is 23 bytes and the event id: hash of the id, time, number of the source (`domain/directory.py`), kind, length
 of the id. Rows are appended to small segments that are closed when full, so that an event rewrites little.
 """
 
@@ -18,7 +18,7 @@ AD_CLICK: Final = KIND_NUMBER["ad_click"]
 KIND_METRIC: Final = ("views", "likes", "comments", "collects", "shares", "follows", "ad_clicks", None)
 """The metric that a touch of each kind adds 1 to; a coupon claim to none."""
 
-_ROW: Final = struct.Struct("<QqIBB")
+_ROW: Final = struct.Struct("<QqIBH")
 pack_row_head = _ROW.pack
 ROW_HEAD_BYTES: Final = _ROW.size
 
@@ -57,9 +57,9 @@ def touches_between(segment: bytes, from_ms: int, to_ms: int) -> Iterator[Touch]
 def touch_count(segment: bytes) -> int:
     """How many touches a segment holds."""
     count = 0
-    position, end = ROW_HEAD_BYTES - 1, len(segment)
+    position, end = 0, len(segment)
     while position < end:
-        position += ROW_HEAD_BYTES + segment[position]
+        position += ROW_HEAD_BYTES + _ROW.unpack_from(segment, position)[4]
         count += 1
     return count
 
@@ -70,7 +70,7 @@ def without_views(segment: bytes) -> tuple[bytes, int]:
     views = 0
     position, end = 0, len(segment)
     while position < end:
-        kind, id_bytes = segment[position + ROW_HEAD_BYTES - 2], segment[position + ROW_HEAD_BYTES - 1]
+        _hash, _time_ms, _source, kind, id_bytes = _ROW.unpack_from(segment, position)
         next_position = position + ROW_HEAD_BYTES + id_bytes
         if kind == VIEW:
             views += 1

@@ -60,6 +60,7 @@ class Person:
     def happens(
         self, day: float, letter: str, event_id: str | None = None, order_id: str | None = None
     ) -> bool:
+        self.rules.orders_changed.clear()  # each event is committed before the next
         time_ms = START_MS + round(day * DAY_MS)
         name = (event_id or f"{letter}{day}").encode()
         self.rules.event_time_ms_max = max(self.rules.event_time_ms_max, time_ms)

@@ -32,9 +32,9 @@ def packed(*touches: Touch) -> bytes:
     )
 
 
-def test_a_row_is_22_bytes_and_the_id() -> None:
-    assert ROW_HEAD_BYTES == 22
-    assert len(packed(TOUCHES[0])) == 23
+def test_a_row_is_23_bytes_and_the_id() -> None:
+    assert ROW_HEAD_BYTES == 23
+    assert len(packed(TOUCHES[0])) == 24
 
 
 def test_touches_come_back_in_order() -> None:
