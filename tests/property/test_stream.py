@@ -142,9 +142,7 @@ def assert_attributions(truth: Truth, pipeline: Pipeline) -> None:
             shares = value["credits"]["last_touch"]
             assert sum(credit["orders_micros"] for credit in shares) == ORDER_MICROS
             assert sum(credit["gmv_fen"] for credit in shares) == value["amount_fen"]
-        last = {
-            name: value for name, value in revisions[-1].items() if name not in {"revision", "refunded_fen"}
-        }
+        last = {name: value for name, value in revisions[-1].items() if name != "revision"}
         assert last == truth.orders[order]
 
 

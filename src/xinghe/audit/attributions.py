@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from aiokafka import ConsumerRecord
@@ -11,9 +11,6 @@ from xinghe.audit.fields import differing, flat
 from xinghe.audit.figures import OrderKey, Truth
 from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.record import Place
-
-NOT_COMPARED: Final = frozenset({"revision", "refunded_fen"})
-"""Revisions are checked one by one; refunds are not consumed yet."""
 
 
 class FoundAttributions:
@@ -64,5 +61,6 @@ def _differing(truth: Truth, found: FoundAttributions, order: OrderKey) -> list[
         return [("attribution", "none: the order was not paid", "one")]
     if order not in found.last:
         return [("attribution", "one", None)]
-    value = {name: part for name, part in orjson.loads(found.last[order]).items() if name not in NOT_COMPARED}
+    # Revisions are checked one by one.
+    value = {name: part for name, part in orjson.loads(found.last[order]).items() if name != "revision"}
     return list(differing(flat(truth.orders[order]), flat(value)))

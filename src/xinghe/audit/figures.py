@@ -46,7 +46,7 @@ def window_start_ms(size: str, time_ms: int) -> int:
 class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
-    ``orders`` holds each order as ``xinghe.order.attributed.v1`` has it, without ``revision`` and ``refunded_fen``. ``partitions`` is how
+    ``orders`` holds each order as ``xinghe.order.attributed.v1`` has it, without ``revision``. ``partitions`` is how
     many the journeys stage has, ``watermarks_ms`` of those that have accepted an event. ``impossible_too_late`` are the dead letters
     (by place, the event's time) refused as too late that cannot have been,
     ``settings_places`` the records that the settings' compacted topic still has. ``apart`` names the people whose figures

@@ -233,7 +233,7 @@ def payment_amounts(order: OrderPaid, winner: Touch | None) -> dict[str, int]:
 
 
 def attribution(order: OrderPaid, winner: Touch | None, campaign_id: str) -> dict[str, Any]:
-    """R9: the order as ``xinghe.order.attributed.v1`` has it, without its revision and (not consumed yet) refunds."""
+    """R9: the order as ``xinghe.order.attributed.v1`` has it, without its revision. Refunds are not consumed yet."""
     credit = {
         "campaign_id": campaign_id,
         "note_id": winner and winner.note_id,
@@ -250,6 +250,7 @@ def attribution(order: OrderPaid, winner: Touch | None, campaign_id: str) -> dic
         "shop_id": order.shop_id,
         "time_ms": order.time_ms,
         "amount_fen": order.amount_fen,
+        "refunded_fen": 0,
         "credits": {"last_touch": [credit]},
     }
 

@@ -316,6 +316,17 @@ class TestAttributions:
         assert attribution_differences(truth, first, self.right(truth, 2)) == []
         assert len(attribution_differences(truth, self.right(truth, 1), {**first, "revision": 2})) > 0
 
+    def test_an_order_has_its_refunds(self, truth: Truth) -> None:
+        refunded = {**self.right(truth, 1), "refunded_fen": 5}
+        lacking = {name: value for name, value in refunded.items() if name != "refunded_fen"}
+
+        differences = [*attribution_differences(truth, refunded), *attribution_differences(truth, lacking)]
+
+        assert [(each.field, each.expected, each.found) for each in differences] == [
+            ("refunded_fen", 0, 5),
+            ("refunded_fen", 0, None),
+        ]
+
     @pytest.mark.parametrize(
         ("field", "expected", "found"),
         [

@@ -370,6 +370,7 @@ class TestAttributions:  # R9
             "shop_id": "s1",
             "time_ms": MIDNIGHT_MS + 7,
             "amount_fen": 1_000,
+            "refunded_fen": 0,
             "credits": {
                 "last_touch": [
                     {
