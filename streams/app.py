@@ -139,8 +139,7 @@ def run_worker(settings: Settings) -> int:
     gc.disable()
     if settings.metrics_port:
         prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
-    library_level = "debug" if settings.log_level == "debug" else "warning"
-    worker = EngineWorker(application.app, engine=application.engine, loglevel=library_level)
+    worker = EngineWorker(application.app, engine=application.engine)
     log.info("worker starts", instance=settings.instance, kafka=settings.kafka_bootstrap_servers)
     try:
         worker.execute_from_commandline()

@@ -24,7 +24,8 @@ class EngineWorker(faust.Worker):  # type: ignore[misc]  # faust's classes are u
     """
 
     def __init__(self, app: Any, *, engine: Engine, **options: Any) -> None:
-        super().__init__(app, redirect_stdouts=False, logging_config=None, **options)
+        # Left to it, Faust would take down the process's logging and write to standard output.
+        super().__init__(app, redirect_stdouts=False, override_logging=False, **options)
         self._engine = engine
         # Faust's spinner sets the root logger to DEBUG to have something to spin for.
         self.spinner = None
