@@ -179,7 +179,7 @@ def _stage_one(runs: list[RunResult]) -> Iterator[Figure]:
 
 def _latency(result: LatencyResult) -> Iterator[Figure]:
     beside = (
-        f"{result.rate:,} events/s, half the capacity; oldest record of each commit; {result.cpu_share:.0%} of a core; "
+        f"{result.rate:,} events/s, half the capacity; by source batch; {result.cpu_share:.0%} of a core; "
         f"commit period {_period(result.commit_period)}"
     )
     yield _one("end to end", "p50, broker to Redis", result.p50_s, "s", at_most=0.4, beside=beside)
