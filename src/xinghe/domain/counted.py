@@ -20,17 +20,17 @@ pack_cell = _CELL.pack
 
 
 def day_number(time_ms: int) -> int:
-    """Days since the epoch, by the calendar of Asia/Shanghai; 0 is never a day that is counted.
+    """The number of a day by the calendar of Asia/Shanghai, 1 for 1970-01-01: 0 stands for campaign-to-date.
 
     >>> day_number(1_700_000_000_000)
-    19676
+    19677
     """
-    return (time_ms + SHANGHAI_OFFSET_MS) // DAY_MS
+    return (time_ms + SHANGHAI_OFFSET_MS) // DAY_MS + 1
 
 
 def day_start_ms(day: int) -> int:
     """The first millisecond of a day."""
-    return day * DAY_MS - SHANGHAI_OFFSET_MS
+    return (day - 1) * DAY_MS - SHANGHAI_OFFSET_MS
 
 
 def has_cell(cells: bytes, cell: bytes) -> bool:

@@ -16,8 +16,7 @@ PersonId = Annotated[str, Meta(min_length=1, max_length=64)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Fen = Annotated[int, Meta(gt=0, le=10**14)]
 """An amount of money in fen, above zero; a hundred million million is beyond any order."""
-TimeMs = Annotated[int, Meta(ge=86_400_000, le=2**53)]
-"""A time in milliseconds since the epoch, from its second day on: the first is no time of an event but a missing one."""
+TimeMs = Annotated[int, Meta(ge=0, le=2**53)]
 Count = Annotated[int, Meta(ge=0, le=10**12)]
 
 Surface = Literal["feed", "search", "profile", "ad"]
@@ -199,7 +198,7 @@ class CampaignConfigured(Struct, frozen=True, gc=False):
     campaign_id: Id
     shop_id: Id
     name: Annotated[str, Meta(min_length=1, max_length=200)]
-    effective_ms: Annotated[int, Meta(ge=0, le=2**53)]
+    effective_ms: TimeMs
     model: Model = "last_touch"
     roi_lag_days: Literal[7, 15, 30] = 30
     guarantee: dict[str, Any] | None = None
@@ -213,7 +212,7 @@ class AdSpent(Struct, frozen=True, gc=False):
     topic: ClassVar[str] = "xhs.ad.spent.v1"
     event_id: EventId
     campaign_id: Id
-    hour_start_ms: Annotated[int, Meta(ge=86_400_000, le=2**53, multiple_of=3_600_000)]
+    hour_start_ms: Annotated[int, Meta(ge=0, le=2**53, multiple_of=3_600_000)]
     spend_fen: Annotated[int, Meta(ge=0, le=10**14)]
     revision: Annotated[int, Meta(ge=0, le=10**9)]
     impressions: Count | None = None
