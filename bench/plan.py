@@ -27,7 +27,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     peer_events: int = 60_000
     """The first of the same events, for the peer: it would need half an hour for all."""
     stage_one_events: int = 3_000_000
-    one_person_events: int = 100_000
+    one_person_events: int = 20_000
     world: World = World(people=300_000, campaigns=200, notes=5_000)
     rounds: int = 3
     latency_warmup_s: float = 10.0
@@ -38,7 +38,7 @@ QUICK: Final = Plan(
     events=200_000,
     peer_events=10_000,
     stage_one_events=200_000,
-    one_person_events=50_000,
+    one_person_events=5_000,
     rounds=1,
     latency_warmup_s=5.0,
     latency_s=15.0,
