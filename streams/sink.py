@@ -110,10 +110,11 @@ class RedisSink:
 
     async def _write_forever(self, writer: FunnelWriter) -> None:
         pause_s = 0.0
-        while not self._closing.is_set():
+        while not self._closing.is_set() or self._can_write():
+            waiter = self._closing if pause_s or self._closing.is_set() else self._wake
             try:
                 async with asyncio.timeout(pause_s or CHECK_S):
-                    await (self._closing if pause_s else self._wake).wait()
+                    await waiter.wait()
             except TimeoutError:
                 self._is_checked = False
             self._wake.clear()
@@ -122,6 +123,8 @@ class RedisSink:
                     await self._check(writer)
                 await self._write(writer)
             except ServingError as error:
+                if self._closing.is_set():
+                    return
                 if not pause_s:
                     log.warning(
                         "Redis cannot be written; the stream goes on and Redis catches up when it is back",
@@ -147,9 +150,15 @@ class RedisSink:
             sequence, everything = self._rebuild
             await self._write_all(writer, sequence, everything)
             self._rebuild = None
-        elif not self._needs_all and (self._windows or self._notes):
+        elif self._can_write():
             await self._write_changes(writer)
         metric_defs.REDIS_PENDING.labels(str(self._partition)).set(len(self._windows) + len(self._notes))
+
+    def _can_write(self) -> bool:
+        """Whether something waits that can be written as it is."""
+        if self._rebuild is not None:
+            return True
+        return not self._needs_all and bool(self._windows or self._notes)
 
     async def _write_changes(self, writer: FunnelWriter) -> None:
         sequence, watermark_ms = self._sequence, self._watermark_ms

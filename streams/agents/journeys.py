@@ -206,6 +206,7 @@ class JourneysProcessor:
         if rules.changes or self._kept_sources < len(sources):
             self._send_deltas(rules.changes)
             rules.changes = Changes()
+        self._arrived_ms = []  # duplicates alone make no delta, and must not pile up for the next one
         for number in range(self._kept_sources, len(sources)):
             self._entries.put(number.to_bytes(4, "little"), sources[number])
         self._kept_sources = len(sources)

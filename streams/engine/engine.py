@@ -156,9 +156,9 @@ class Engine:
             try:
                 async with asyncio.timeout(STOP_COMMIT_S):
                     await self.commit_all()
+                await asyncio.gather(*(self._close(key) for key in list(self._tasks)))
             except Exception:  # noqa: BLE001 - whatever it was, the process ends
                 self.fatal("the commit before the end failed")
-            await asyncio.gather(*(self._close(key) for key in list(self._tasks)))
 
     async def _tick_forever(self) -> None:
         try:

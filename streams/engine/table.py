@@ -115,17 +115,21 @@ class MemoryStore(Generic[V]):
 
     def put(self, key: bytes, value: V) -> None:
         """Set a value; all its parts go to the changelog."""
-        self.delete(key)  # a part that the new value does not have must go
+        known = self._values.get(key)
         self._values[key] = value
-        for part in self._codec.parts(value):
-            self._dirty.add((key, part))
+        self._mark_all(key, value)
+        if known is not None:
+            self._mark_all(key, known)  # a part that the new value does not have must go
 
     def delete(self, key: bytes) -> None:
         """Forget a key; nothing happens where it is unknown."""
         value = self._values.pop(key, None)
         if value is not None:
-            for part in self._codec.parts(value):
-                self._dirty.add((key, part))
+            self._mark_all(key, value)
+
+    def _mark_all(self, key: bytes, value: V) -> None:
+        for part in self._codec.parts(value):
+            self._dirty.add((key, part))
 
     def drain(self) -> list[tuple[bytes, bytes | None]]:
         """The changelog records (key, value or tombstone) of all changes since the last call."""

@@ -30,7 +30,7 @@ from streams.engine.batch import Batch, Record
 from streams.engine.errors import FatalError
 
 SLICE_RECORDS = 500
-"""Records per message: small enough to give commits their turn, large enough to be cheap per record."""
+"""Records per batch: small enough to give commits their turn, large enough to be cheap per record."""
 FETCH_RECORDS = 8_000
 """Records handed to the event loop's thread at a time, since each crossing costs as much as some ten records."""
 ALIGN_WAIT_S = 0.2

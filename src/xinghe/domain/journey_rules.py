@@ -201,7 +201,7 @@ class JourneyRules:
             return False
         winner = last_touch(self._reaching(journey, target, time_ms, self.windows.touch_ms))
         credited = self._credited(winner, target)
-        counted_before = self._people(journey)
+        counted_before = self._people(journey) if kind in _CONVERSION_PEOPLE else set()
         row = pack_conversion(event_hash, time_ms, target, credited, kind)
         segments = journey.conversions
         if segments is None:

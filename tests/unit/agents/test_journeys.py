@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from tests.pipeline import BROKER_MS, Pipeline, Sent
-from xinghe.domain.events import CouponClaimed, NoteViewed, OrderPaid
+from xinghe.domain.delta import Delta
+from xinghe.domain.events import CAMPAIGN_DELTA, CouponClaimed, NoteViewed, OrderPaid
 from xinghe.domain.windows import DAY_MS, FUTURE_MS, MINUTE_MS
 
 TIME_MS = 1_790_000_000_000
@@ -242,3 +243,19 @@ def test_a_commit_without_a_change_sends_nothing() -> None:
     sent, written = len(task.committed), task.changelog_bytes
     letters_of(VIEWED, (b"p1", json()), pipeline=pipeline)
     assert (len(task.committed), task.changelog_bytes) == (sent, written)
+
+
+def test_the_arrivals_of_duplicates_do_not_pile_up() -> None:
+    pipeline = Pipeline(1)
+    known = NoteViewed(event_id="v", person_id="p1", time_ms=TIME_MS, note_id="n1", shop_id="s1")
+    for _ in range(5):
+        pipeline.feed([known])
+        pipeline.commit_journeys()
+    pipeline.feed([msgspec.structs.replace(known, event_id="w")])
+    pipeline.commit_journeys()
+    deltas = [
+        msgspec.msgpack.decode(sent.value or b"", type=Delta)
+        for sent in pipeline.journeys[0].committed
+        if sent.topic == CAMPAIGN_DELTA
+    ]
+    assert [len(delta.arrived_ms) for delta in deltas] == [1, 1]
