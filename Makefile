@@ -31,7 +31,7 @@ chaos: setup ## kill workers, then audit; XINGHE_CHAOS_KILLS sets how often (def
 	.venv/bin/pytest -m chaos tests/chaos
 
 # Pins in the requirements files are kept; delete a file's line to take a newer release.
-LOCK = CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
+LOCK = CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --generate-hashes --no-strip-extras \
 	--allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 lock: setup ## write requirements*.txt anew after a change of the dependencies
