@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TICK_S = 1.0
+COLLECT_TICKS = 10
 STOP_COMMIT_S = 3.0
 """A worker that is told to end has 5 s in all."""
 LEAVE_S = 1.0
@@ -161,6 +162,7 @@ class Engine:
                 self.fatal("the commit before the end failed")
 
     async def _tick_forever(self) -> None:
+        ticks = 0
         try:
             while True:
                 await asyncio.sleep(TICK_S)
@@ -168,8 +170,11 @@ class Engine:
                 for task in list(self._tasks.values()):
                     task.tick(now_ms)
                 self._measure_lag()
-                # With the collector off, cycles that the event loop makes die young here, in milliseconds.
-                gc.collect(1)
+                ticks += 1
+                if ticks % COLLECT_TICKS == 0:
+                    # With the collector off, cycles that the event loop makes die here. What it costs is to look at all
+                    # that is new and lives on, which is the same however seldom it is done.
+                    gc.collect(1)
         except Exception:  # noqa: BLE001 - whatever it was, the process ends
             self.fatal("timed work failed")
 

@@ -50,6 +50,7 @@ def journey_of(pipeline: Pipeline) -> Journey:
 def bytes_of(journey: Journey) -> Iterator[int]:
     """Of everything that grows with events."""
     yield len(journey.counted)
+    yield len(journey.fingerprints)
     for segments in (journey.touches, journey.kept or (), journey.conversions or ()):
         # A list's slot costs 8 bytes, an object of bytes 33 and what it holds.
         yield from (len(segment) + 41 for segment in segments)

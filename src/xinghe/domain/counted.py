@@ -14,7 +14,7 @@ from xinghe.domain.windows import DAY_MS, SHANGHAI_OFFSET_MS
 
 _CELL: Final = struct.Struct("<IBH")
 CELL_BYTES: Final = _CELL.size
-SEGMENT_BYTES: Final = 16 * CELL_BYTES
+SEGMENT_BYTES: Final = 64 * CELL_BYTES
 _PREFIX_BYTES: Final = 5
 pack_cell = _CELL.pack
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct, msgpack
 
-from xinghe.domain.touch import touch_count
+from xinghe.domain.touch import hashes_in, touch_count
 
 TOUCHES: Final = 0
 KEPT: Final = 1
@@ -26,6 +26,9 @@ CART_ADD: Final = 2
 _CONVERSION: Final = struct.Struct("<QqIIB")
 CONVERSION_BYTES: Final = _CONVERSION.size
 pack_conversion = _CONVERSION.pack
+conversion_rows = _CONVERSION.iter_unpack
+"""The conversions of a segment as plain tuples, for loops over many."""
+FINGERPRINT_BYTES: Final = 4
 
 
 class Conversion(NamedTuple):
@@ -62,12 +65,15 @@ class Journey(Struct, gc=False):
     ``first_touches`` and so on is the absolute number of a list's first element, since the oldest go in time.
     ``counted`` are the cells (`domain/counted.py`) of the views in ``touches``, found again from them and so not in the
     changelog; ``kept`` are the cells of rows that were dropped.
+    ``fingerprints`` holds the first bytes of every event's hash, and may still hold those of dropped ones: what is not in
+    it is no duplicate, and one look at it replaces one at each segment. It is not in the changelog either.
     ``last_conversion_ms`` is not before any conversion or order, -1 without one; a touch after it changes no credit.
     ``views_from`` is the index of the first touch segment that may hold views.
     """
 
     touches: list[bytes]
     counted: bytes = b""
+    fingerprints: bytes = b""
     kept: list[bytes] | None = None
     conversions: list[bytes] | None = None
     orders: list[Order] | None = None
@@ -141,7 +147,20 @@ class JourneyCodec:
         times += [order.time_ms for order in journey.orders or ()]
         journey.last_conversion_ms = max(times, default=-1)
         journey.events = len(times) + sum(map(touch_count, journey.touches))
+        journey.fingerprints = fingerprints_of(journey)
         return journey
+
+
+def fingerprints_of(journey: Journey) -> bytes:
+    """The fingerprints of the events that the journey holds."""
+    hashes = [event_hash for segment in journey.touches for event_hash in hashes_in(segment)]
+    hashes += [
+        row.event_hash.to_bytes(8, "little")
+        for segment in journey.conversions or ()
+        for row in conversions_in(segment)
+    ]
+    hashes += [order.event_hash.to_bytes(8, "little") for order in journey.orders or ()]
+    return b"".join(event_hash[:FINGERPRINT_BYTES] for event_hash in hashes)
 
 
 def _segment(segments: list[bytes], index: int) -> bytes | None:

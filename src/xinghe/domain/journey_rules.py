@@ -28,6 +28,7 @@ from xinghe.domain.journey import (
     CONVERSION_BYTES,
     CONVERSIONS,
     FAVORITE,
+    FINGERPRINT_BYTES,
     KEPT,
     ORDERS,
     STORE_VISIT,
@@ -35,7 +36,9 @@ from xinghe.domain.journey import (
     Conversion,
     Journey,
     Order,
+    conversion_rows,
     conversions_in,
+    fingerprints_of,
     pack_conversion,
     part_number,
 )
@@ -45,6 +48,7 @@ from xinghe.domain.touch import (
     KIND_METRIC,
     VIEW,
     Touch,
+    first_time_ms,
     pack_row_head,
     touch_count,
     touches_between,
@@ -55,7 +59,8 @@ from xinghe.domain.windows import DAY_MS, JOURNEY_RETENTION_MS, MINUTE_MS, water
 
 TOUCH_SEGMENT_BYTES: Final = 200
 """A touch segment is closed once it is this long: 4 to 7 touches, rewritten once for each."""
-CONVERSION_SEGMENT_BYTES: Final = 4 * CONVERSION_BYTES
+CONVERSION_SEGMENT_ROWS: Final = 4
+CONVERSION_SEGMENT_BYTES: Final = CONVERSION_SEGMENT_ROWS * CONVERSION_BYTES
 CELLS_COMPACT: Final = 64
 KEPT_SEGMENTS_COMPACT: Final = 8
 """From so many cells or segments of cells on, each time their number has doubled, what is past is dropped."""
@@ -76,6 +81,9 @@ _CONVERSION_PEOPLE: Final = {
 _LAG_METRICS: Final = tuple((days * DAY_MS, COUNTED_INDEX[f"gmv_{days}d_fen"]) for days in (7, 15, 30))
 _TOTAL: Final = 0
 """The day number that stands for campaign-to-date."""
+_KIND_OF_PEOPLE: Final = {people: kind for kind, people in _CONVERSION_PEOPLE.items()}
+CONVERSIONS_SHARE: Final = 4
+"""Conversions, and orders, may be one in so many of the events of a journey that is full."""
 
 Credit = tuple[int, int, int]
 """A person counted: campaign number, people metric, day."""
@@ -129,6 +137,7 @@ class JourneyRules:
         row = pack_row_head(event_hash, time_ms, source, kind, len(event_id)) + event_id
         if is_duplicate(journey, row[:8], event_hash):
             return False
+        journey.fingerprints += row[:FINGERPRINT_BYTES]
         segments = journey.touches
         if segments and len(segments[-1]) < TOUCH_SEGMENT_BYTES:
             segments[-1] += row
@@ -197,11 +206,15 @@ class JourneyRules:
         self, key: bytes, journey: Journey, event_hash: int, time_ms: int, target: int, kind: int
     ) -> bool:
         """Add a store visit, favourite or cart addition; answers False for a duplicate."""
-        if is_duplicate(journey, event_hash.to_bytes(8, "little"), event_hash):
+        hash_bytes = event_hash.to_bytes(8, "little")
+        if is_duplicate(journey, hash_bytes, event_hash):
             return False
+        journey.fingerprints += hash_bytes[:FINGERPRINT_BYTES]
         winner = last_touch(self._reaching(journey, target, time_ms, self.windows.touch_ms))
         credited = self._credited(winner, target)
-        counted_before = self._people(journey) if kind in _CONVERSION_PEOPLE else set()
+        if kind in _CONVERSION_PEOPLE:
+            people = self._people_of(_CONVERSION_PEOPLE[kind], credited, time_ms)
+            self._count_people(self._uncounted(journey, people), 1)
         row = pack_conversion(event_hash, time_ms, target, credited, kind)
         segments = journey.conversions
         if segments is None:
@@ -214,8 +227,6 @@ class JourneyRules:
         journey.events += 1
         journey.last_conversion_ms = max(journey.last_conversion_ms, time_ms)
         self.changes.counts[credited, time_ms // MINUTE_MS, _CONVERSION_METRIC[kind]] += 1
-        if kind in _CONVERSION_PEOPLE:
-            self._count_people_of(journey, counted_before, _CONVERSION_PEOPLE[kind], credited, time_ms)
         if journey.events > self.journey_events_max:
             self._evict(key, journey)
         return True
@@ -225,30 +236,35 @@ class JourneyRules:
 
         ``order.credited`` and the touch are set here.
         """
-        if is_duplicate(journey, order.event_hash.to_bytes(8, "little"), order.event_hash):
+        hash_bytes = order.event_hash.to_bytes(8, "little")
+        if is_duplicate(journey, hash_bytes, order.event_hash):
             return False
-        counted_before = self._people(journey)
         orders = journey.orders
         if orders is None:
             orders = journey.orders = []
         index = next((i for i, known in enumerate(orders) if known.order_id == order.order_id), len(orders))
-        if index < len(orders):
-            known = orders[index]
-            if (known.time_ms, known.event_id) <= (order.time_ms, order.event_id):
-                return False
-            self._count_order(known, -1)
-            order.revision = known.revision
-            orders[index] = order
-        else:
-            orders.append(order)
-            journey.events += 1
+        known = orders[index] if index < len(orders) else None
+        if known is not None and (known.time_ms, known.event_id) <= (order.time_ms, order.event_id):
+            return False
+        journey.fingerprints += hash_bytes[:FINGERPRINT_BYTES]
         self._credit(
             order, last_touch(self._reaching(journey, order.target, order.time_ms, self.windows.payment_ms))
         )
+        after = self._people_of(_BUYERS, order.credited, order.time_ms)
+        before = set() if known is None else self._people_of(_BUYERS, known.credited, known.time_ms)
+        gained = self._uncounted(journey, after - before)
+        if known is None:
+            orders.append(order)
+            journey.events += 1
+        else:
+            self._count_order(known, -1)
+            order.revision = known.revision
+            orders[index] = order
         self._count_order(order, 1)
+        self._count_people(gained, 1)
+        self._count_people(self._uncounted(journey, before - after), -1)
         self._order_changed(key, journey, index)
         journey.last_conversion_ms = max(journey.last_conversion_ms, order.time_ms)
-        self._count_people(journey, counted_before)
         if journey.events > self.journey_events_max:
             self._evict(key, journey)
         return True
@@ -263,11 +279,7 @@ class JourneyRules:
     def _reaching(self, journey: Journey, target: int, time_ms: int, window_ms: int) -> Iterator[Touch]:
         """The touches of the target's shop within the window before ``time_ms``."""
         shop_of = self.directory.shop_of
-        shop = shop_of[target]
-        for segment in journey.touches:
-            for touch in touches_between(segment, time_ms - window_ms, time_ms):
-                if shop_of[touch.source] == shop:
-                    yield touch
+        return touches_between(journey.touches, time_ms - window_ms, time_ms, shop_of, shop_of[target])
 
     def _credited(self, winner: Touch | None, target: int) -> int:
         """The source that a conversion counts under."""
@@ -306,131 +318,139 @@ class JourneyRules:
         return promoted is not None and promoted == self.directory.sources[order.target].item_id
 
     def _reattribute(self, key: bytes, journey: Journey, touch: Touch) -> None:
-        """A touch came after conversions that it may have earned: credit them anew."""
+        """A touch came after conversions that it may have earned: credit it with those."""
         if not self._may_earn(journey, touch):
             return
-        before_ms = self._outranked_from_ms(journey, touch)
-        segments = [
-            index
-            for index, segment in enumerate(journey.conversions or ())
-            if any(
-                self._reaches(touch, row, self.windows.touch_ms, before_ms) for row in conversions_in(segment)
-            )
-        ]
-        orders = [
-            index
-            for index, order in enumerate(journey.orders or ())
-            if self._reaches(touch, order, self.windows.payment_ms, before_ms)
-        ]
-        if not segments and not orders:
-            return
-        counted_before = self._people(journey)
-        for index in segments:
-            self._reattribute_segment(key, journey, index, touch, before_ms)
+        windows = self.windows
+        conversions = self._earned_conversions(journey, touch, self._earns(journey, touch, windows.touch_ms))
+        orders = self._earned_orders(journey, touch, self._earns(journey, touch, windows.payment_ms))
+        before: set[Credit] = set()
+        after: set[Credit] = set()
+        for row in (row for rows in conversions.values() for row in rows):
+            metric = _CONVERSION_PEOPLE.get(row.kind)
+            if metric is not None:
+                before |= self._people_of(metric, row.credited, row.time_ms)
+                after |= self._people_of(metric, touch.source, row.time_ms)
         for index in orders:
-            self._reattribute_order(key, journey, index)
-        self._count_people(journey, counted_before)
+            order = (journey.orders or [])[index]
+            before |= self._people_of(_BUYERS, order.credited, order.time_ms)
+            after |= self._people_of(_BUYERS, touch.source, order.time_ms)
+        gained = self._uncounted(journey, after - before)
+        for index, rows in conversions.items():
+            self._credit_conversions(key, journey, index, set(rows), touch.source)
+        for index in orders:
+            self._credit_order(key, journey, index, touch)
+        self._count_people(gained, 1)
+        self._count_people(self._uncounted(journey, before - after), -1)
 
     def _may_earn(self, journey: Journey, touch: Touch) -> bool:
         """Whether there is a conversion that the touch reaches, whatever other touches there are."""
-        windows, never_ms = self.windows, touch.time_ms + self.windows.payment_ms + self.windows.touch_ms + 1
-        return any(
-            self._reaches(touch, row, windows.touch_ms, never_ms)
-            for segment in journey.conversions or ()
-            for row in conversions_in(segment)
-        ) or any(self._reaches(touch, order, windows.payment_ms, never_ms) for order in journey.orders or ())
-
-    def _outranked_from_ms(self, journey: Journey, touch: Touch) -> int:
-        """From when on a later touch of the shop outranks ``touch``: it can earn no conversion at or after that.
-
-        One pass over the touches instead of one for each conversion after ``touch``.
-        """
-        shop_of = self.directory.shop_of
-        shop = shop_of[touch.source]
-        from_ms = touch.time_ms + max(self.windows.touch_ms, self.windows.payment_ms) + 1
-        for segment in journey.touches:
-            for other in touches_between(segment, touch.time_ms, from_ms):
-                outranks = touch.kind != AD_CLICK or other.kind == AD_CLICK
-                if outranks and shop_of[other.source] == shop and other[:2] > touch[:2]:
-                    from_ms = min(from_ms, other.time_ms)
-        return from_ms
-
-    def _reaches(self, touch: Touch, conversion: Conversion | Order, window_ms: int, before_ms: int) -> bool:
-        shop_of = self.directory.shop_of
-        return (
-            0 <= conversion.time_ms - touch.time_ms <= window_ms
-            and conversion.time_ms < before_ms
-            and shop_of[conversion.target] == shop_of[touch.source]
+        return bool(
+            self._earned_orders(journey, touch, (touch.time_ms, touch.time_ms + self.windows.payment_ms))
+            or self._earned_conversions(
+                journey, touch, (touch.time_ms, touch.time_ms + self.windows.touch_ms)
+            )
         )
 
-    def _reattribute_order(self, key: bytes, journey: Journey, index: int) -> None:
+    def _earns(self, journey: Journey, touch: Touch, window_ms: int) -> tuple[int, int]:
+        """The first and the last millisecond of those in which ``touch`` wins every conversion of its shop.
+
+        Up to the next touch that outranks it, and, for a touch that is no ad click, from when on the last ad click before it
+        reaches nothing any more. Both follow from the order of touches, so one look at each suffices for all conversions.
+        """
+        shop_of = self.directory.shop_of
+        shop, is_click = shop_of[touch.source], touch.kind == AD_CLICK
+        from_ms, to_ms = touch.time_ms, touch.time_ms + window_ms
+        for other in touches_between(journey.touches, touch.time_ms - window_ms, to_ms, shop_of, shop):
+            if is_click and other.kind != AD_CLICK:
+                continue
+            if other[:2] > touch[:2]:
+                to_ms = min(to_ms, other.time_ms - 1)
+            elif not is_click and other.kind == AD_CLICK:
+                from_ms = max(from_ms, other.time_ms + window_ms + 1)
+        return from_ms, to_ms
+
+    def _earned_conversions(
+        self, journey: Journey, touch: Touch, earns: tuple[int, int]
+    ) -> dict[int, list[Conversion]]:
+        """By index of their segment, the conversions of the touch's shop in a span of time."""
+        shop_of, (from_ms, to_ms) = self.directory.shop_of, earns
+        shop = shop_of[touch.source]
+        earned: dict[int, list[Conversion]] = {}
+        for index, segment in enumerate(journey.conversions or ()):
+            for row in conversion_rows(segment):
+                if from_ms <= row[1] <= to_ms and shop_of[row[2]] == shop:
+                    earned.setdefault(index, []).append(Conversion._make(row))
+        return earned
+
+    def _earned_orders(self, journey: Journey, touch: Touch, earns: tuple[int, int]) -> list[int]:
+        """The indexes of the orders of the touch's shop in a span of time."""
+        shop_of, (from_ms, to_ms) = self.directory.shop_of, earns
+        shop = shop_of[touch.source]
+        return [
+            index
+            for index, order in enumerate(journey.orders or ())
+            if from_ms <= order.time_ms <= to_ms and shop_of[order.target] == shop
+        ]
+
+    def _credit_order(self, key: bytes, journey: Journey, index: int, winner: Touch) -> None:
         order = (journey.orders or [])[index]
-        winner = last_touch(self._reaching(journey, order.target, order.time_ms, self.windows.payment_ms))
-        if winner is None or winner.event_id == order.touch_event_id:
-            return
         self._count_order(order, -1)
         self._credit(order, winner)
         self._count_order(order, 1)
         self._order_changed(key, journey, index)
 
-    def _reattribute_segment(
-        self, key: bytes, journey: Journey, index: int, touch: Touch, before_ms: int
+    def _credit_conversions(
+        self, key: bytes, journey: Journey, index: int, earned: set[Conversion], source: int
     ) -> None:
         segments = journey.conversions or []
         rows = list(conversions_in(segments[index]))
-        changed = False
         for at, row in enumerate(rows):
-            if not self._reaches(touch, row, self.windows.touch_ms, before_ms):
-                continue
-            winner = last_touch(self._reaching(journey, row.target, row.time_ms, self.windows.touch_ms))
-            if winner is None or winner.source == row.credited:
-                continue
-            cell = row.time_ms // MINUTE_MS, _CONVERSION_METRIC[row.kind]
-            self.changes.counts[row.credited, *cell] -= 1
-            self.changes.counts[winner.source, *cell] += 1
-            rows[at] = row._replace(credited=winner.source)
-            changed = True
-        if changed:
-            segments[index] = b"".join(pack_conversion(*row) for row in rows)
-            self.mark((key, part_number(CONVERSIONS, journey.first_conversions + index)))
+            if row in earned:
+                cell = row.time_ms // MINUTE_MS, _CONVERSION_METRIC[row.kind]
+                self.changes.counts[row.credited, *cell] -= 1
+                self.changes.counts[source, *cell] += 1
+                rows[at] = row._replace(credited=source)
+        segments[index] = b"".join(pack_conversion(*row) for row in rows)
+        self.mark((key, part_number(CONVERSIONS, journey.first_conversions + index)))
 
     # People
 
-    def _people(self, journey: Journey) -> set[Credit]:
-        """For which campaigns and days the conversions and orders that are kept count this person."""
-        campaign_of = self.directory.campaign_of
-        people: set[Credit] = set()
-        for segment in journey.conversions or ():
-            for row in conversions_in(segment):
-                metric = _CONVERSION_PEOPLE.get(row.kind)
-                if metric is not None:
-                    people.add((campaign_of[row.credited], metric, day_number(row.time_ms)))
-                    people.add((campaign_of[row.credited], metric, _TOTAL))
-        for order in journey.orders or ():
-            people.add((campaign_of[order.credited], _BUYERS, day_number(order.time_ms)))
-            people.add((campaign_of[order.credited], _BUYERS, _TOTAL))
-        return people
-
-    def _count_people_of(
-        self, journey: Journey, before: set[Credit], metric: int, credited: int, time_ms: int
-    ) -> None:
-        """Count the person for one more conversion."""
+    def _people_of(self, metric: int, credited: int, time_ms: int) -> set[Credit]:
+        """What a conversion counts its person for: the campaign's day, and to date."""
         campaign = self.directory.campaign_of[credited]
-        for day in (day_number(time_ms), _TOTAL):
-            cell = pack_cell(campaign, metric, day)
-            if (campaign, metric, day) not in before and not _is_kept(
-                journey, any_day(cell) if day == _TOTAL else cell
-            ):
-                self.changes.people[campaign, day, metric] += 1
+        return {(campaign, metric, day_number(time_ms)), (campaign, metric, _TOTAL)}
 
-    def _count_people(self, journey: Journey, before: set[Credit]) -> None:
-        """Count the difference between then and now, except for what dropped rows count for good."""
-        now = self._people(journey)
-        for credit in now ^ before:
-            campaign, metric, day = credit
-            cell = pack_cell(campaign, metric, day)
-            if not _is_kept(journey, any_day(cell) if day == _TOTAL else cell):
-                self.changes.people[campaign, day, metric] += 1 if credit in now else -1
+    def _uncounted(self, journey: Journey, people: set[Credit]) -> list[Credit]:
+        """Those for which no conversion or order counts the person, neither one that is kept nor one that was dropped."""
+        return [credit for credit in people if not self._is_counted_for(journey, credit)]
+
+    def _is_counted_for(self, journey: Journey, credit: Credit) -> bool:
+        campaign, metric, day = credit
+        cell = pack_cell(campaign, metric, day)
+        if _is_kept(journey, any_day(cell) if day == _TOTAL else cell):
+            return True
+        campaign_of = self.directory.campaign_of
+        if metric == _BUYERS:
+            return any(
+                campaign_of[order.credited] == campaign and day in {_TOTAL, day_number(order.time_ms)}
+                for order in journey.orders or ()
+            )
+        kind = _KIND_OF_PEOPLE[metric]
+        # The newest first: who comes again is mostly counted by what came just before.
+        for segment in reversed(journey.conversions or ()):
+            for _, time_ms, _, credited, row_kind in conversion_rows(segment):
+                if (
+                    row_kind == kind
+                    and campaign_of[credited] == campaign
+                    and day in {_TOTAL, day_number(time_ms)}
+                ):
+                    return True
+        return False
+
+    def _count_people(self, people: list[Credit], sign: int) -> None:
+        for campaign, metric, day in people:
+            self.changes.people[campaign, day, metric] += sign
 
     # What is kept
 
@@ -438,7 +458,10 @@ class JourneyRules:
         """Drop from the front what no event can concern any more."""
         horizon_ms = watermark_ms(self.event_time_ms_max) - JOURNEY_RETENTION_MS
         touch_horizon_ms = horizon_ms - max(self.windows.touch_ms, self.windows.payment_ms)
-        while journey.touches and all(t.time_ms < touch_horizon_ms for t in touches_in(journey.touches[0])):
+        touches = journey.touches
+        while touches and (not touches[0] or first_time_ms(touches[0]) < touch_horizon_ms):
+            if any(touch.time_ms >= touch_horizon_ms for touch in touches_in(touches[0])):
+                break
             self._drop_touch_segment(key, journey)
         while journey.conversions and all(
             c.time_ms < horizon_ms for c in conversions_in(journey.conversions[0])
@@ -446,6 +469,7 @@ class JourneyRules:
             self._drop_conversion_segment(key, journey)
         while journey.orders and journey.orders[0].time_ms < horizon_ms and not self._is_untold(key, journey):
             self._drop_order(key, journey)
+        _refresh_fingerprints(journey)
 
     def _compact_kept(self, key: bytes, journey: Journey, segments: list[bytes]) -> list[bytes]:
         """Let cells of days that no event can concern any more become one per campaign."""
@@ -490,29 +514,51 @@ class JourneyRules:
         journey.first_orders += 1
 
     def _evict(self, key: bytes, journey: Journey) -> None:
-        """Bring a journey back to its bound: the oldest views go first, then the oldest touches, conversions, orders."""
+        """Bring a journey back to its bound.
+
+        Conversions, and orders, beyond their share go first: were they the last, a journey that is full would hold nothing else,
+        and credit nobody. Then the oldest views, then the oldest touches.
+        """
         segments = journey.touches
+        share = self.journey_events_max // CONVERSIONS_SHARE
         while journey.events > self.journey_events_max:
             events_before = journey.events
-            if journey.views_from < len(segments) - 1:
-                index = journey.views_from
-                self._keep_views(key, journey, segments[index])
-                kept, views = without_views(segments[index])
-                segments[index] = kept
-                journey.events -= views
-                self.mark((key, part_number(TOUCHES, journey.first_touches + index)))
-                journey.views_from += 1
-                if index == 0 and not kept:
-                    self._drop_touch_segment(key, journey)
+            if journey.conversions and _conversion_count(journey) - CONVERSION_SEGMENT_ROWS >= share:
+                self._drop_conversion_segment(key, journey)
+            elif journey.orders and len(journey.orders) > max(share, 1) and not self._is_untold(key, journey):
+                self._drop_order(key, journey)
+            elif journey.views_from < len(segments) - 1:
+                self._drop_views(key, journey)
             elif len(segments) > 1:
                 self._drop_touch_segment(key, journey)
-            elif journey.conversions and len(journey.conversions) > 1:
-                self._drop_conversion_segment(key, journey)
-            elif journey.orders and len(journey.orders) > 1 and not self._is_untold(key, journey):
-                self._drop_order(key, journey)
             else:
-                return
+                break
             self.evicted += events_before - journey.events
+        _refresh_fingerprints(journey)
+
+    def _drop_views(self, key: bytes, journey: Journey) -> None:
+        """Drop the views of the first segment that may hold some."""
+        index = journey.views_from
+        self._keep_views(key, journey, journey.touches[index])
+        kept, views = without_views(journey.touches[index])
+        journey.touches[index] = kept
+        journey.events -= views
+        self.mark((key, part_number(TOUCHES, journey.first_touches + index)))
+        journey.views_from += 1
+        if index == 0 and not kept:
+            self._drop_touch_segment(key, journey)
+
+
+def _refresh_fingerprints(journey: Journey) -> None:
+    """Find the fingerprints anew once half of them are those of events that were dropped."""
+    if len(journey.fingerprints) > FINGERPRINT_BYTES * (2 * journey.events + 16):
+        journey.fingerprints = fingerprints_of(journey)
+
+
+def _conversion_count(journey: Journey) -> int:
+    """How many conversions the journey holds: all segments but the last are full."""
+    segments = journey.conversions or [b""]
+    return (len(segments) - 1) * CONVERSION_SEGMENT_ROWS + len(segments[-1]) // CONVERSION_BYTES
 
 
 def _is_kept(journey: Journey, cell: bytes) -> bool:
@@ -526,9 +572,11 @@ def _is_counted(journey: Journey, cell: bytes) -> bool:
 def is_duplicate(journey: Journey, hash_bytes: bytes, event_hash: int) -> bool:
     """Whether the journey holds an event with this hash of its id.
 
-    Eight hash bytes are looked for at any position of a segment: a false match has the odds of a collision of 64
+    Nearly always the fingerprints say no. Eight hash bytes are looked for at any position of a segment: a false match has the odds of a collision of 64
     bits, some 10^-15 for a full journey.
     """
+    if hash_bytes[:FINGERPRINT_BYTES] not in journey.fingerprints:
+        return False
     for segment in journey.touches:
         if hash_bytes in segment:
             return True

@@ -7,7 +7,7 @@ of the id. Rows are appended to small segments that are closed when full, so tha
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 KINDS: Final = ("view", "like", "comment", "collect", "share", "follow", "ad_click", "coupon_claim")
@@ -43,15 +43,35 @@ def touches_in(segment: bytes) -> Iterator[Touch]:
         position += id_bytes
 
 
-def touches_between(segment: bytes, from_ms: int, to_ms: int) -> Iterator[Touch]:
-    """The touches of a segment with ``from_ms <= time_ms <= to_ms``; much cheaper per touch that is not."""
+def first_time_ms(segment: bytes) -> int:
+    """The time of the first touch of a segment that has one."""
+    time_ms: int = _ROW.unpack_from(segment)[1]
+    return time_ms
+
+
+def touches_between(
+    segments: Iterable[bytes], from_ms: int, to_ms: int, shop_of: Sequence[int], shop: int
+) -> Iterator[Touch]:
+    """The touches with ``from_ms <= time_ms <= to_ms`` of sources of the shop; much cheaper per touch that is not.
+
+    ``shop_of`` gives the shop number of a source number.
+    """
     unpack_from = _ROW.unpack_from
+    for segment in segments:
+        position, end = 0, len(segment)
+        while position < end:
+            _hash, time_ms, source, kind, id_bytes = unpack_from(segment, position)
+            position += ROW_HEAD_BYTES + id_bytes
+            if shop_of[source] == shop and from_ms <= time_ms <= to_ms:
+                yield Touch(time_ms, segment[position - id_bytes : position], source, kind)
+
+
+def hashes_in(segment: bytes) -> Iterator[bytes]:
+    """The hashes of the touches' ids, 8 bytes each as they stand in the rows."""
     position, end = 0, len(segment)
     while position < end:
-        _hash, time_ms, source, kind, id_bytes = unpack_from(segment, position)
-        position += ROW_HEAD_BYTES + id_bytes
-        if from_ms <= time_ms <= to_ms:
-            yield Touch(time_ms, segment[position - id_bytes : position], source, kind)
+        yield segment[position : position + 8]
+        position += ROW_HEAD_BYTES + _ROW.unpack_from(segment, position)[4]
 
 
 def touch_count(segment: bytes) -> int:

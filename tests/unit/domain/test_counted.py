@@ -62,5 +62,5 @@ def test_days_of_the_past_become_one_cell_per_campaign_and_metric() -> None:
 
 
 def test_segments_stay_of_one_size() -> None:
-    segments = without_days_before([pack_cell(number, VIEWERS, 100) for number in range(40)], 100)
+    segments = without_days_before([pack_cell(number, VIEWERS, 100) for number in range(136)], 100)
     assert [len(segment) for segment in segments] == [SEGMENT_BYTES, SEGMENT_BYTES, 8 * CELL_BYTES]

@@ -18,6 +18,7 @@ from xinghe.domain.counted import day_number
 from xinghe.domain.directory import Directory, Names
 from xinghe.domain.journey import (
     CART_ADD,
+    CONVERSION_BYTES,
     FAVORITE,
     STORE_VISIT,
     TOUCHES,
@@ -142,6 +143,21 @@ class TestDuplicates:  # R2
                 person.happens(0, "P", event_id=event_id, order_id="o1")
             (order,) = person.orders()
             assert order.event_id == b"a"
+
+    def test_another_id_whose_hash_begins_alike_is_no_duplicate(self) -> None:
+        person = Person()
+        source = person.directory.number(("s1", "view", "n1", "i1"))
+        for event_hash, event_id in ((1, b"a"), (1 + 2**32, b"b")):
+            assert person.rules.touch(KEY, person.journey, event_hash, START_MS, source, VIEW, event_id)
+        assert not person.rules.touch(KEY, person.journey, 1 + 2**32, START_MS, source, VIEW, b"b")
+
+    def test_a_duplicate_is_known_after_many_were_dropped(self) -> None:
+        person = Person(journey_events_max=30)
+        for number in range(500):
+            person.happens(number / 100, "kkV"[number % 3], event_id=f"{number}")
+        for number in range(490, 500):
+            assert not person.happens(number / 100, "kkV"[number % 3], event_id=f"{number}")
+        assert len(person.journey.fingerprints) <= 4 * (2 * 30 + 16 + 6)
 
 
 class TestTouches:  # R3
@@ -331,6 +347,16 @@ class TestRetention:  # R11
         assert 25 <= person.journey.events <= 30
         name = {"V": "store_visitors", "P": "buyers"}[letter]
         assert person.people("unattributed:s1") == {(name, 0): 1, (name, None): 1}
+
+    def test_conversions_do_not_crowd_out_the_touches_that_earn_them(self) -> None:
+        person = Person(journey_events_max=40)
+        for number in range(400):
+            person.happens(number / 1000, "kVP"[number % 3], event_id=f"{number}", order_id=f"o{number}")
+        journey = person.journey
+        assert sum(map(touch_count, journey.touches)) >= 12
+        assert len(journey.orders or ()) <= 17
+        assert sum(map(len, journey.conversions or ())) // CONVERSION_BYTES <= 20
+        assert person.counts("unattributed:s1") == {}
 
     @staticmethod
     def _kinds(person: Person) -> Iterator[int]:
