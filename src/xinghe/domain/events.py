@@ -233,10 +233,11 @@ JOURNEY_EVENTS: tuple[type[Struct], ...] = (
     ItemFavorited,
     CartAdded,
     OrderPaid,
+    OrderRefunded,
 )
 """Keyed by ``person_id``; the journeys stage consumes their topics."""
 
-LATER_PERSON_EVENTS: tuple[type[Struct], ...] = (OrderRefunded, PersonLinked)
+LATER_PERSON_EVENTS: tuple[type[Struct], ...] = (PersonLinked,)
 """Keyed by ``person_id``; contracted and created, not consumed by a stage yet."""
 
 CAMPAIGN_EVENTS: tuple[type[Struct], ...] = (CampaignConfigured, AdSpent)

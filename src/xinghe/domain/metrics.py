@@ -17,9 +17,16 @@ COUNTED: Final[Mapping[str, str]] = {
     "shares": "Times a note of the campaign was shared.",
     "follows": "Follows of an author from a note of the campaign.",
     "ad_clicks": "Jumps from the campaign's notes to Taobao by ad link.",
+    "coupon_claims": "Coupons of the campaign that were claimed, on either platform.",
     "store_visits": "Store visits credited to the campaign (within 15 days of the touch).",
     "favorites": "Favourites credited to the campaign (within 15 days of the touch).",
     "cart_adds": "Cart additions credited to the campaign (within 15 days of the touch).",
+    "coupon_redemptions": "Coupons of the campaign that were redeemed in an order.",
+    "coupon_gmv_fen": "Gross amount of the orders in which a coupon of the campaign was redeemed, in fen.",
+}
+"""Added up over events; in every window size, 0 where nothing was counted. The same whatever the campaign's model."""
+
+MODEL_COUNTED: Final[Mapping[str, str]] = {
     "orders_micros": "Orders credited to the campaign, in millionths (within 30 days).",
     "gmv_fen": "Gross amount of the credited orders, in fen.",
     "direct_gmv_fen": "Part of gmv_fen whose order bought the item that the note promotes.",
@@ -27,16 +34,30 @@ COUNTED: Final[Mapping[str, str]] = {
     "gmv_7d_fen": "Part of gmv_fen with at most 7 days from touch to order.",
     "gmv_15d_fen": "Part of gmv_fen with at most 15 days from touch to order.",
     "gmv_30d_fen": "Part of gmv_fen with at most 30 days from touch to order.",
+    "refunds": "Refunds of orders in which the campaign has credit; counts once for each such campaign.",
+    "refund_fen": "Amount refunded out of the campaign's credit, in fen, at the time of the refund.",
+    "repurchases": "Orders of a shop within 90 days after a person's first, for the campaigns with credit in the first.",
+    "repurchases_30d": "Those of repurchases that came within 30 days after the first.",
 }
-"""Added up over events; in every window size, 0 where nothing was counted."""
+"""Of orders, as each rule model credits them; in every window size by the campaign's own model."""
 
 PEOPLE: Final[Mapping[str, str]] = {
     "viewers": "Distinct people who saw a note of the campaign.",
     "store_visitors": "Distinct people with a store visit credited to the campaign.",
     "cart_users": "Distinct people with a cart addition credited to the campaign.",
-    "buyers": "Distinct people with an order credited to the campaign.",
 }
 """Exact distinct people; in 1d and total windows only, since they cannot be added up over windows."""
+
+MODEL_PEOPLE: Final[Mapping[str, str]] = {
+    "buyers": "Distinct people with an order credited to the campaign.",
+    "new_buyers": "Those of buyers who had paid no order of the shop in the 365 days before.",
+    "repurchasers": "Distinct people with a repurchase (see repurchases).",
+    "repurchasers_30d": "Distinct people with a repurchase within 30 days after the first order.",
+}
+"""Exact distinct people by the credit of orders, as each rule model gives it; in 1d and total windows."""
+
+MODELS: Final = ("last_touch", "first_touch", "linear", "time_decay", "position_based")
+"""The rule models, all computed for each order; the first is the default."""
 
 SPENT: Final[Mapping[str, str]] = {
     "spend_fen": "Ad spend as reported by hour, in fen; absent until an hour was reported.",
@@ -44,9 +65,27 @@ SPENT: Final[Mapping[str, str]] = {
 """From ad spend reports; in 1h, 1d and total windows, absent while unknown."""
 
 COUNTED_NAMES: Final = tuple(COUNTED)
+MODEL_COUNTED_NAMES: Final = tuple(MODEL_COUNTED)
 PEOPLE_NAMES: Final = tuple(PEOPLE)
+MODEL_PEOPLE_NAMES: Final = tuple(MODEL_PEOPLE)
 COUNTED_INDEX: Final = {name: index for index, name in enumerate(COUNTED_NAMES)}
 PEOPLE_INDEX: Final = {name: index for index, name in enumerate(PEOPLE_NAMES)}
+MODEL_COUNTED_INDEX: Final = tuple(
+    {
+        name: len(COUNTED_NAMES) + model * len(MODEL_COUNTED_NAMES) + index
+        for index, name in enumerate(MODEL_COUNTED_NAMES)
+    }
+    for model in range(len(MODELS))
+)
+"""By model, then name: the index in deltas, which goes on after those of ``COUNTED_NAMES``."""
+MODEL_PEOPLE_INDEX: Final = tuple(
+    {
+        name: len(PEOPLE_NAMES) + model * len(MODEL_PEOPLE_NAMES) + index
+        for index, name in enumerate(MODEL_PEOPLE_NAMES)
+    }
+    for model in range(len(MODELS))
+)
+"""By model, then name: the index in deltas, which goes on after those of ``PEOPLE_NAMES``."""
 
 ENGAGEMENT_NAMES: Final = ("likes", "comments", "collects", "shares", "follows")
 """What ``engagements`` adds up: Xiaohongshu's interactions of a note."""
