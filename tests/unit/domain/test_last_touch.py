@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import pytest
+
 from xinghe.domain.attribution.last_touch import last_touch
 from xinghe.domain.touch import AD_CLICK, KIND_NUMBER, VIEW, Touch
 
@@ -33,3 +35,14 @@ def test_a_tie_goes_to_the_larger_id_as_bytes() -> None:
         winner = last_touch(touches)
         assert winner is not None
         assert winner.event_id == ids[1]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "winner"),
+    [("view", 0), ("view like", 1), ("ad_click view like", 0), ("ad_click ad_click", 1)],
+)
+def test_the_table_of_the_module(kinds: str, winner: int) -> None:
+    touches = [
+        Touch(10 * day, b"id", source=day, kind=KIND_NUMBER[kind]) for day, kind in enumerate(kinds.split())
+    ]
+    assert last_touch(touches) == touches[winner]

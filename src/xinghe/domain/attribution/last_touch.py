@@ -1,7 +1,18 @@
 """Last touch with click over view: the default model.
 
 The whole credit goes to the last ad click in the window if there is one, else to the last touch of any kind; touches
-are ordered by ``(time_ms, event_id)``. The rule is the usual "last click, else last view" of ad platforms.
+are ordered by ``(time_ms, event_id)``. The rule is the usual "last click, else last view" of ad platforms (Google Ads,
+Meta), where a click outweighs views; without clicks it is the "Last Interaction" model of Google Analytics
+(Multi-Channel Funnels) and ``last_touch`` of the package ChannelAttribution (``heuristic_models``).
+
+==============================  =============  ===========================
+path (kind, day)                winner         an order of 100 yuan
+==============================  =============  ===========================
+view 0                          1st            100
+view 0, like 10                 2nd            0, 100
+ad click 0, view 10, like 30    1st            100, 0, 0
+ad click 0, ad click 10         2nd            0, 100
+==============================  =============  ===========================
 """
 
 from __future__ import annotations
