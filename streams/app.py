@@ -25,7 +25,7 @@ from streams.sink import RedisSink
 from streams.tables import campaigns_tables, journeys_tables
 from streams.topics import CAMPAIGNS_CHANGELOG, JOURNEYS_CHANGELOG
 from xinghe.domain.events import CAMPAIGN_DELTA
-from xinghe.domain.journey_rules import Windows
+from xinghe.domain.order_rules import Windows
 from xinghe.serving.client import open_redis
 
 log = structlog.get_logger()

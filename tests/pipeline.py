@@ -24,8 +24,8 @@ from streams.partitions import partition_of
 from streams.tables import campaigns_tables, journeys_tables
 from xinghe.domain import events
 from xinghe.domain.funnel import WindowKey, decode_counts, decode_window, unpack_key
-from xinghe.domain.journey_rules import Windows
 from xinghe.domain.metrics import COUNTED_NAMES
+from xinghe.domain.order_rules import Windows
 
 BROKER_MS = 1_800_000_000_000
 """The record timestamp of every event: late enough that none is from the future."""

@@ -74,14 +74,21 @@ class DeadLetters:
 
     def send(self, batch: Batch, record: Record, reason: str, detail: str) -> None:
         """Send one record as it came, with where it came from and why."""
+        self.send_held(batch.topic, record.offset, record.key, record.value, reason, detail)
+
+    def send_held(
+        self, topic: str, offset: int, key: bytes | None, value: bytes | None, reason: str, detail: str
+    ) -> None:
+        """Send a record of the task's partition that was taken first, and then did not fit."""
+        partition = self._task.partition
         headers = [
             ("reason", reason.encode()),
             ("detail", detail.encode("utf-8", "replace")),
-            ("source_topic", batch.topic.encode()),
-            ("source_partition", b"%d" % batch.partition),
-            ("source_offset", b"%d" % record.offset),
+            ("source_topic", topic.encode()),
+            ("source_partition", b"%d" % partition),
+            ("source_offset", b"%d" % offset),
         ]
         # A record without key and value cannot be written; an empty key stands for both.
-        key = b"" if record.key is None and record.value is None else record.key
-        self._task.send(DEAD_LETTER, batch.partition, key, record.value, headers)
+        kept_key = b"" if key is None and value is None else key
+        self._task.send(DEAD_LETTER, partition, kept_key, value, headers)
         metric_defs.DEAD_LETTERS.labels(reason).inc()

@@ -21,10 +21,14 @@ from streams.agents.intake import (
 )
 from streams.partitions import partition_of
 from xinghe.domain import events
+from xinghe.domain.attribution.order_credit import Credit, credits_of
 from xinghe.domain.delta import Changes, Delta, Watermark
 from xinghe.domain.directory import Directory, Names, Source
-from xinghe.domain.journey import CART_ADD, FAVORITE, STORE_VISIT, Journey, Order
-from xinghe.domain.journey_rules import ORDER_MICROS, JourneyRules, Windows
+from xinghe.domain.journey import CART_ADD, FAVORITE, STORE_VISIT, Journey
+from xinghe.domain.journey_rules import JourneyRules
+from xinghe.domain.metrics import MODELS
+from xinghe.domain.order import Order, Refund, counting_refunds, refunded_fen
+from xinghe.domain.order_rules import Windows
 from xinghe.domain.touch import KIND_NUMBER, KINDS
 from xinghe.domain.windows import (
     ALLOWED_LATENESS_MS,
@@ -51,7 +55,6 @@ _TOUCH_KINDS: Final[dict[type, int]] = {
     events.NoteLiked: KIND_NUMBER["like"],
     events.NoteCommented: KIND_NUMBER["comment"],
     events.AdClicked: KIND_NUMBER["ad_click"],
-    events.CouponClaimed: KIND_NUMBER["coupon_claim"],
 }
 _CONVERSION_KINDS: Final[dict[type, int]] = {
     events.StoreVisited: STORE_VISIT,
@@ -62,7 +65,8 @@ _EVENT_OF_TOPIC: Final = {
     topic: event for topic, event in events.SOURCE_EVENTS.items() if event in events.JOURNEY_EVENTS
 }
 TOPICS: Final = tuple(_EVENT_OF_TOPIC)
-Adder = Callable[[bytes, Journey, Any, int], bool]
+Adder = Callable[[bytes, Journey, Any, int, Any], bool]
+"""Adds an event to a journey: person, journey, event, number of its source, record."""
 
 
 class Clock(msgspec.Struct, array_like=True):
@@ -149,7 +153,7 @@ class JourneysProcessor:
             if journey is None:
                 journey = Journey([])
                 new_journey(key, journey)
-            if not add(key, journey, event, number):
+            if not add(key, journey, event, number, record):
                 duplicates += 1
             elif time_ms <= final_ms:
                 late += 1
@@ -195,17 +199,20 @@ class JourneysProcessor:
                 self._sweep = iter(list(self._journeys.items()))
                 break
             self._rules.expire(*entry)
-        metric_defs.EVICTED_EVENTS.inc(self._rules.evicted)
-        self._rules.evicted = 0
 
     def prepare(self) -> None:
-        """Send attributions and deltas, and put the directory and the clock into their tables."""
+        """Send attributions, refused refunds and deltas, and put the directory and the clock into their tables."""
         rules = self._rules
-        self._send_attributions()
-        sources = self._directory.sources
-        if rules.changes or self._kept_sources < len(sources):
-            self._send_deltas(rules.changes)
-            rules.changes = Changes()
+        changes, sources = rules.changes, self._directory.sources
+        self._send_attributions(changes)
+        for person, refund, reason, detail in changes.refusals:
+            self._dead_letters.send_held(
+                events.OrderRefunded.topic, refund.offset, person, refund.value, reason, detail
+            )
+        metric_defs.EVICTED_EVENTS.inc(changes.evicted)
+        if changes or self._kept_sources < len(sources):
+            self._send_deltas(changes)
+        changes.clear()
         self._arrived_ms = []  # duplicates alone make no delta, and must not pile up for the next one
         for number in range(self._kept_sources, len(sources)):
             self._entries.put(number.to_bytes(4, "little"), sources[number])
@@ -214,9 +221,8 @@ class JourneysProcessor:
             self._kept_time_ms = rules.event_time_ms_max
             self._clock.put(_CLOCK_KEY, Clock(rules.event_time_ms_max))
 
-    def _send_attributions(self) -> None:
-        changed, self._rules.orders_changed = self._rules.orders_changed, {}
-        for person, number in changed:
+    def _send_attributions(self, changes: Changes) -> None:
+        for person, number in changes.orders:
             journey = self._journeys.get(person)
             index = number - journey.first_orders if journey is not None else -1
             if journey is None or journey.orders is None or not 0 <= index < len(journey.orders):
@@ -228,26 +234,36 @@ class JourneysProcessor:
             self._task.send(events.ORDER_ATTRIBUTED, partition_of(key, self._partitions), key, value)
 
     def _attribution(self, person: bytes, order: Order) -> dict[str, object]:
-        source = self._directory.sources[order.credited]
-        credit = {
-            "campaign_id": self._directory.campaigns[self._directory.campaign_of[order.credited]],
-            "note_id": source.note_id or None,
-            "touch_event_id": None if order.touch_event_id is None else order.touch_event_id.decode(),
-            "touch_time_ms": order.touch_time_ms,
-            "kind": None if order.touch_kind is None else KINDS[order.touch_kind],
-            "orders_micros": ORDER_MICROS,
-            "gmv_fen": order.amount_fen,
-            "direct": self._rules.is_direct(order),
-        }
+        by_model = credits_of(order, self._rules.windows.half_life_ms)
         return {
             "order_id": order.order_id,
             "person_id": person.decode(),
             "shop_id": self._directory.sources[order.target].shop_id,
             "time_ms": order.time_ms,
             "amount_fen": order.amount_fen,
-            "refunded_fen": order.refunded_fen,
+            "refunded_fen": refunded_fen(order),
+            "refunds": sum(1 for _ in counting_refunds(order)),
+            "new_customer": order.is_new,
             "revision": order.revision,
-            "credits": {"last_touch": [credit]},
+            "credits": {
+                model: [self._shown(credit, order) for credit in credits_]
+                for model, credits_ in zip(MODELS, by_model, strict=True)
+            },
+        }
+
+    def _shown(self, credit: Credit, order: Order) -> dict[str, object]:
+        directory, touch = self._directory, credit.touch
+        source = directory.unattributed(order.target) if touch is None else touch.source
+        return {
+            "campaign_id": directory.campaigns[directory.campaign_of[source]],
+            "note_id": directory.sources[source].note_id or None,
+            "touch_event_id": None if touch is None else touch.event_id.decode(),
+            "touch_time_ms": None if touch is None else touch.time_ms,
+            "kind": None if touch is None else KINDS[touch.kind],
+            "orders_micros": credit.orders_micros,
+            "gmv_fen": credit.gmv_fen,
+            "refund_fen": sum(credit.refund_fen),
+            "direct": touch is not None and directory.is_direct(source, order.target),
         }
 
     def _send_deltas(self, changes: Changes) -> None:
@@ -294,33 +310,39 @@ class JourneysProcessor:
 
     def _adder(self, event_type: type[msgspec.Struct]) -> Adder:
         rules = self._rules
-        if event_type is events.OrderPaid:
-            return self._pay
+        adders: dict[type[msgspec.Struct], Adder] = {
+            events.OrderPaid: self._pay,
+            events.OrderRefunded: self._refund,
+            events.CouponClaimed: self._claim,
+            events.NoteEngaged: self._engage,
+        }
+        if event_type in adders:
+            return adders[event_type]
         if event_type in _CONVERSION_KINDS:
             conversion_kind = _CONVERSION_KINDS[event_type]
 
-            def add_conversion(key: bytes, journey: Journey, event: Any, number: int) -> bool:
+            def add_conversion(key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
                 event_hash = hash64(event.event_id.encode())
                 return rules.convert(key, journey, event_hash, event.time_ms, number, conversion_kind)
 
             return add_conversion
-        if event_type is events.NoteEngaged:
-
-            def add_engagement(key: bytes, journey: Journey, event: Any, number: int) -> bool:
-                event_id = event.event_id.encode()
-                kind = KIND_NUMBER[event.action]
-                return rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id)
-
-            return add_engagement
         kind = _TOUCH_KINDS[event_type]
 
-        def add_touch(key: bytes, journey: Journey, event: Any, number: int) -> bool:
+        def add_touch(key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
             event_id = event.event_id.encode()
             return rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id)
 
         return add_touch
 
-    def _pay(self, key: bytes, journey: Journey, event: Any, number: int) -> bool:
+    def _engage(self, key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
+        event_id, kind = event.event_id.encode(), KIND_NUMBER[event.action]
+        return self._rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id)
+
+    def _claim(self, key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
+        event_id, coupon_hash = event.event_id.encode(), hash64(event.coupon_id.encode())
+        return self._rules.claim(key, journey, hash64(event_id), event.time_ms, number, event_id, coupon_hash)
+
+    def _pay(self, key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
         event_id = event.event_id.encode()
         order = Order(
             order_id=event.order_id,
@@ -329,16 +351,32 @@ class JourneysProcessor:
             time_ms=event.time_ms,
             target=number,
             amount_fen=event.amount_fen,
-            credited=number,
-            revision=0,
+            new_customer=event.new_customer,
+            coupons=tuple({hash64(coupon_id.encode()): None for coupon_id in event.coupon_ids or ()}),
         )
         return self._rules.pay(key, journey, order)
+
+    def _refund(self, key: bytes, journey: Journey, event: Any, _number: int, record: Any) -> bool:
+        event_id = event.event_id.encode()
+        refund = Refund(
+            refund_id=event.refund_id,
+            order_id=event.order_id,
+            event_id=event_id,
+            event_hash=hash64(event_id),
+            time_ms=event.time_ms,
+            amount_fen=event.amount_fen,
+            offset=record.offset,
+            value=record.value,
+        )
+        return self._rules.refund(key, journey, refund)
 
 
 def _names_of(event_type: type[msgspec.Struct]) -> Callable[[Any], Names]:
     """How to name what an event of a type belongs to."""
     if event_type is events.CouponClaimed:
         return _coupon_names
+    if event_type is events.OrderRefunded:
+        return _shop_names
     return _touch_names if event_type in (*_TOUCH_KINDS, events.NoteEngaged) else _target_names
 
 
@@ -355,3 +393,8 @@ def _coupon_names(event: Any) -> Names:
 def _target_names(event: Any) -> Names:
     """What a conversion was aimed at."""
     return event.shop_id, None, None, event.item_id
+
+
+def _shop_names(event: Any) -> Names:
+    """A refund is aimed at its shop."""
+    return event.shop_id, None, None, None

@@ -8,6 +8,7 @@ stays counted.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from xinghe.domain.windows import DAY_MS, SHANGHAI_OFFSET_MS
@@ -41,6 +42,17 @@ def has_cell(cells: bytes, cell: bytes) -> bool:
             return True
         position = cells.find(cell, position + 1)
     return False
+
+
+def cells_in(cells: bytes) -> Iterator[bytes]:
+    """The cells of a segment, one by one."""
+    return (cells[at : at + CELL_BYTES] for at in range(0, len(cells), CELL_BYTES))
+
+
+def unpack_cell(cell: bytes) -> tuple[int, int, int]:
+    """Campaign, metric and day of a cell; day 0, to date, for the first 5 bytes of one."""
+    campaign, metric, day = _CELL.unpack(cell.ljust(CELL_BYTES, b"\0"))
+    return campaign, metric, day
 
 
 def any_day(cell: bytes) -> bytes:

@@ -6,11 +6,13 @@ from collections import defaultdict
 
 from msgspec import Struct
 
+from xinghe.domain.order import Refund
+
 
 class Delta(Struct, array_like=True, gc=False):
     """The change of one campaign by one commit of one partition of the journeys stage.
 
-    Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`. ``counts`` holds ``(note_id,
+    Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`, and beyond these those of each model. ``counts`` holds ``(note_id,
     minutes since the epoch, metric, change)``, ``people`` holds ``(day number or 0 for total, metric, change)``.
     ``arrived_ms`` are the broker's times of the source batches in the commit, told by one of its deltas only: a fair
     sample for the time from end to end.
@@ -32,16 +34,26 @@ class Watermark(Struct, array_like=True, gc=False):
 
 
 class Changes:
-    """Changes of one task since its last commit.
+    """What the journeys of one task changed since its last commit.
 
     ``counts`` by (source number, minute, counted metric), ``people`` by (campaign number, day or 0, people metric).
+    ``orders`` are the orders whose attribution is to be told: (person, number of the order). ``refusals`` are refunds that
+    go to the dead letters: person, refund, reason, detail. ``evicted`` is how many events were dropped because a journey was
+    full.
     """
 
-    __slots__ = ("counts", "people")
+    __slots__ = ("counts", "evicted", "orders", "people", "refusals")
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew after a commit was prepared."""
         self.counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         self.people: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+        self.orders: dict[tuple[bytes, int], None] = {}
+        self.refusals: list[tuple[bytes, Refund, str, str]] = []
+        self.evicted = 0
 
     def __bool__(self) -> bool:
         return bool(self.counts or self.people)

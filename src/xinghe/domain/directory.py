@@ -61,6 +61,21 @@ class Directory:
         number = self._number.get(names)
         return self.add(names) if number is None else number
 
+    def unattributed(self, target: int) -> int:
+        """The number of the source that a conversion counts under where no touch reaches it."""
+        return self.number((self.sources[target].shop_id, None, None, None))
+
+    def without_note(self, source: int) -> int:
+        """The number of the source that stands for a source's campaign alone."""
+        shop_id, campaign_id, note_id = (one := self.sources[source]).shop_id, one.campaign_id, one.note_id
+        # What is organic has a note, if an empty one.
+        return self.number((shop_id, campaign_id, None if campaign_id or note_id is None else "", None))
+
+    def is_direct(self, source: int, target: int) -> bool:
+        """Whether the item that a touch's note promotes is the one that was bought."""
+        promoted = self.sources[source].item_id
+        return promoted is not None and promoted == self.sources[target].item_id
+
     def _append(self, source: Source) -> None:
         number = len(self.sources)
         self._number[source.shop_id, source.campaign_id, source.note_id, source.item_id] = number

@@ -14,9 +14,12 @@ KINDS: Final = ("view", "like", "comment", "collect", "share", "follow", "ad_cli
 KIND_NUMBER: Final = {name: number for number, name in enumerate(KINDS)}
 VIEW: Final = KIND_NUMBER["view"]
 AD_CLICK: Final = KIND_NUMBER["ad_click"]
+COUPON_CLAIM: Final = KIND_NUMBER["coupon_claim"]
 
-KIND_METRIC: Final = ("views", "likes", "comments", "collects", "shares", "follows", "ad_clicks", None)
-"""The metric that a touch of each kind adds 1 to; a coupon claim to none."""
+KIND_METRIC: Final = (
+    *("views", "likes", "comments", "collects", "shares", "follows", "ad_clicks", "coupon_claims"),
+)
+"""The metric that a touch of each kind adds 1 to."""
 
 _ROW: Final = struct.Struct("<QqIBH")
 pack_row_head = _ROW.pack
