@@ -11,16 +11,26 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from streams import metric_defs
-from streams.agents.campaigns import Committed
-from xinghe.domain.funnel import decode_counts, decode_window, unpack_key
-from xinghe.domain.metrics import shown_metrics
-from xinghe.domain.windows import DAY_MS, RETENTION_MS, end_ms, is_final
+from streams.agents.changed import Changed
+from xinghe.domain.funnel import (
+    Row,
+    decode_counts,
+    decode_window,
+    note_metrics,
+    unpack_key,
+    unpack_note_key,
+    window_orders,
+)
+from xinghe.domain.metrics import shown_note_counts
+from xinghe.domain.windows import DAY_MS, NOTE_DAY_RETENTION_MS, RETENTION_MS, end_ms, is_final
 from xinghe.serving.commit import CommitWrite, NoteWrite, WindowWrite
 from xinghe.serving.errors import ServingError
 from xinghe.serving.writer import FunnelWriter, Outcome
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from streams.agents.campaigns import Committed
 
 log = structlog.get_logger()
 
@@ -47,8 +57,8 @@ class RedisSink:
         self._partition = partition
         self._partitions = partitions
         self._writer: FunnelWriter | None = None
-        self._windows: dict[bytes, bytes | None] = {}
-        self._notes: dict[tuple[str, str], bytes | None] = {}
+        self._windows = Changed()
+        self._notes = Changed()
         self._watermark_ms = 0
         self._arrived_ms: list[int] = []
         self._incarnation = ""
@@ -82,8 +92,8 @@ class RedisSink:
     def committed(self, sequence: int, committed: Committed) -> None:
         """Take over what a commit changed; what waits already is overwritten, since all figures are absolute."""
         self._sequence = sequence
-        self._windows.update(committed.windows)
-        self._notes.update(committed.notes)
+        self._windows.overwrite(committed.windows)
+        self._notes.overwrite(committed.notes)
         self._watermark_ms = committed.watermark_ms
         self._arrived_ms = (self._arrived_ms + committed.arrived_ms)[:ARRIVALS_MAX]
         if len(self._windows) + len(self._notes) > PENDING_KEYS_MAX:
@@ -98,15 +108,15 @@ class RedisSink:
         """Take over everything."""
         self._sequence = sequence
         self._needs_all = False
-        self._windows.clear()
-        self._notes.clear()
+        self._windows = Changed()
+        self._notes = Changed()
         self._rebuild = (sequence, committed)
         self._wake.set()
 
     def _ask_for_all(self) -> None:
         self._needs_all = True
-        self._windows.clear()
-        self._notes.clear()
+        self._windows = Changed()
+        self._notes = Changed()
 
     async def _write_forever(self, writer: FunnelWriter) -> None:
         pause_s = 0.0
@@ -162,15 +172,16 @@ class RedisSink:
 
     async def _write_changes(self, writer: FunnelWriter) -> None:
         sequence, watermark_ms = self._sequence, self._watermark_ms
-        windows, self._windows = self._windows, {}
-        notes, self._notes = self._notes, {}
+        windows, self._windows = self._windows, Changed()
+        notes, self._notes = self._notes, Changed()
         arrived_ms, self._arrived_ms = self._arrived_ms, []
         try:
             outcome = await writer.write(sequence, _commit_write(windows, notes, watermark_ms))
         except BaseException:
             # Redis failed, or the task is being closed: what came meanwhile is newer, the rest waits again.
-            self._windows = windows | self._windows
-            self._notes = notes | self._notes
+            windows.overwrite(self._windows)
+            notes.overwrite(self._notes)
+            self._windows, self._notes = windows, notes
             self._arrived_ms = arrived_ms + self._arrived_ms
             raise
         self._settle(outcome, sequence)
@@ -216,40 +227,59 @@ class RedisSink:
 
 def _chunks(everything: Committed) -> Iterator[CommitWrite]:
     """Everything in chunks of a size that does not hold up the event loop."""
-    windows, notes = iter(everything.windows.items()), iter(everything.notes.items())
-    while chunk := dict(islice(windows, CHUNK)):
-        yield _commit_write(chunk, {}, everything.watermark_ms)
-    while note_chunk := dict(islice(notes, CHUNK)):
-        yield _commit_write({}, note_chunk, everything.watermark_ms)
+    watermark_ms = everything.watermark_ms
+    for chunk in _chunked(everything.windows):
+        yield _commit_write(chunk, Changed(), watermark_ms)
+    for chunk in _chunked(everything.notes):
+        yield _commit_write(Changed(), chunk, watermark_ms)
 
 
-def _commit_write(
-    windows: dict[bytes, bytes | None], notes: dict[tuple[str, str], bytes | None], watermark_ms: int
-) -> CommitWrite:
+def _chunked(everything: Changed) -> Iterator[Changed]:
+    rows = iter(everything.rows.items())
+    while chunk := dict(islice(rows, CHUNK)):
+        yield Changed(chunk, everything.whole)
+
+
+def _commit_write(windows: Changed, notes: Changed, watermark_ms: int) -> CommitWrite:
     now_ms = int(time.time() * 1000)
-    window_writes = [_window_write(packed, value, watermark_ms, now_ms) for packed, value in windows.items()]
+    window_writes = [
+        _window_write(packed, row, packed in windows.whole, watermark_ms, now_ms)
+        for packed, row in windows.rows.items()
+    ]
     note_writes = [
-        NoteWrite(
-            campaign_id, note_id, None if value is None else shown_metrics(decode_counts(value), None, None)
-        )
-        for (campaign_id, note_id), value in notes.items()
+        _note_write(packed, row, packed in notes.whole, watermark_ms) for packed, row in notes.rows.items()
     ]
     changed = {write.campaign_id for write in window_writes} | {write.campaign_id for write in note_writes}
     return CommitWrite(window_writes, note_writes, sorted(changed), now_ms)
 
 
-def _window_write(packed: bytes, value: bytes | None, watermark_ms: int, now_ms: int) -> WindowWrite:
+def _window_write(
+    packed: bytes, row: Row | None, is_whole: bool, watermark_ms: int, now_ms: int
+) -> WindowWrite:
     campaign_id, size, start = unpack_key(packed)
-    if value is None:
+    if row is None:
         return WindowWrite(campaign_id, size, start, None)
-    window = decode_window(value)
+    window = decode_window(row.value)
     fields = window.metrics()
+    if is_whole:
+        fields |= window_orders(size, row.orders)
     fields["version"] = window.version
     end = end_ms(size, start)
     if end is None:
         fields["updated_ms"] = now_ms
         fields["watermark_ms"] = watermark_ms
-        return WindowWrite(campaign_id, size, start, fields)
+        return WindowWrite(campaign_id, size, start, fields, is_whole=is_whole)
     fields["final"] = int(is_final(size, start, watermark_ms))
     ttl_ms = end + RETENTION_MS[size] - watermark_ms + TTL_SLACK_MS
-    return WindowWrite(campaign_id, size, start, fields, ttl_ms)
+    return WindowWrite(campaign_id, size, start, fields, ttl_ms, is_whole)
+
+
+def _note_write(packed: bytes, row: Row | None, is_whole: bool, watermark_ms: int) -> NoteWrite:
+    campaign_id, day_start_ms, note_id = unpack_note_key(packed)
+    if row is None:
+        return NoteWrite(campaign_id, note_id, None, day_start_ms)
+    fields = note_metrics(row) if is_whole else shown_note_counts(decode_counts(row.value))
+    ttl_ms = None
+    if day_start_ms is not None:
+        ttl_ms = day_start_ms + DAY_MS + NOTE_DAY_RETENTION_MS - watermark_ms + TTL_SLACK_MS
+    return NoteWrite(campaign_id, note_id, fields, day_start_ms, ttl_ms, is_whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streams.agents import campaigns, journeys
+from streams.agents import campaign_notes, campaign_windows, campaigns, journeys
 from streams.engine.table import BytesCodec, StructCodec
 from xinghe.domain.directory import Source
 from xinghe.domain.funnel import Spend
@@ -41,9 +41,26 @@ def journeys_tables(app: Any) -> list[BatchTable]:
 def campaigns_tables(app: Any) -> list[BatchTable]:
     """What the campaigns stage remembers, by campaign and for a whole partition."""
     return [
-        app.Table(campaigns.WINDOWS, codec=BytesCodec(), tag=b"w", help="Funnel of a campaign's window."),
         app.Table(
-            campaigns.NOTES, codec=BytesCodec(), tag=b"n", help="Figures to date of a campaign's note."
+            campaign_windows.WINDOWS, codec=BytesCodec(), tag=b"w", help="Funnel of a campaign's window."
+        ),
+        app.Table(
+            campaign_windows.WINDOW_ORDERS,
+            codec=BytesCodec(),
+            tag=b"o",
+            help="Orders of a campaign's window by each model.",
+        ),
+        app.Table(
+            campaign_notes.NOTES,
+            codec=BytesCodec(),
+            tag=b"n",
+            help="Figures of a campaign's note, to date and by day.",
+        ),
+        app.Table(
+            campaign_notes.NOTE_ORDERS,
+            codec=BytesCodec(),
+            tag=b"m",
+            help="Orders of a campaign's note by each model, to date and by day.",
         ),
         app.Table(
             campaigns.CAMPAIGNS,

@@ -17,14 +17,22 @@ import orjson
 
 from streams.agents import journeys
 from streams.agents.campaigns import CampaignsProcessor, Committed
+from streams.agents.changed import Changed
 from streams.agents.journeys import JourneysProcessor
 from streams.engine.batch import Batch
 from streams.engine.table import BatchTable, MemoryStore, split_changelog_key
 from streams.partitions import partition_of
 from streams.tables import campaigns_tables, journeys_tables
 from xinghe.domain import events
-from xinghe.domain.funnel import WindowKey, decode_counts, decode_window, unpack_key
-from xinghe.domain.metrics import COUNTED_NAMES
+from xinghe.domain.funnel import (
+    NoteKey,
+    Row,
+    WindowKey,
+    note_metrics,
+    unpack_key,
+    unpack_note_key,
+    window_metrics,
+)
 from xinghe.domain.order_rules import Windows
 
 BROKER_MS = 1_800_000_000_000
@@ -110,24 +118,16 @@ class FakeTask:
 class FakeSink:
     """Keeps the figures it is given, as Redis would."""
 
-    windows: dict[bytes, bytes] = field(default_factory=dict)
-    notes: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    windows: dict[bytes, Row] = field(default_factory=dict)
+    notes: dict[bytes, Row] = field(default_factory=dict)
     lost: bool = False
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
         self.lost = not is_complete
 
     def committed(self, sequence: int, committed: Committed) -> None:
-        for key, value in committed.windows.items():
-            if value is None:
-                self.windows.pop(key, None)
-            else:
-                self.windows[key] = value
-        for note, counts in committed.notes.items():
-            if counts is None:
-                self.notes.pop(note, None)
-            else:
-                self.notes[note] = counts
+        _show(self.windows, committed.windows)
+        _show(self.notes, committed.notes)
 
     def needs_all(self) -> bool:
         return self.lost
@@ -140,6 +140,17 @@ class FakeSink:
 
     async def close(self) -> None:
         pass
+
+
+def _show(shown: dict[bytes, Row], changed: Changed) -> None:
+    for packed, row in changed.rows.items():
+        if row is None:
+            shown.pop(packed, None)
+        elif packed in changed.whole:
+            shown[packed] = row
+        else:
+            # As Redis does: the figures of orders stay those that it has.
+            shown[packed] = Row(row.value, shown[packed].orders)
 
 
 class Pipeline:
@@ -217,17 +228,17 @@ class Pipeline:
     def windows(self) -> dict[WindowKey, dict[str, int]]:
         """The figures in the sink."""
         return {
-            unpack_key(key): decode_window(value).metrics()
+            key: window_metrics(key[1], row)
             for sink in self.sinks
-            for key, value in sink.windows.items()
+            for key, row in ((unpack_key(packed), row) for packed, row in sink.windows.items())
         }
 
-    def notes(self) -> dict[tuple[str, str], dict[str, int]]:
-        """The counted metrics of notes in the sink."""
+    def notes(self) -> dict[NoteKey, dict[str, int]]:
+        """The figures of notes in the sink, by day and (day ``None``) to date."""
         return {
-            note: dict(zip(COUNTED_NAMES, decode_counts(value), strict=True))
+            unpack_note_key(packed): note_metrics(row)
             for sink in self.sinks
-            for note, value in sink.notes.items()
+            for packed, row in sink.notes.items()
         }
 
     def upserts(self) -> dict[WindowKey, dict[str, Any] | None]:

@@ -10,6 +10,9 @@ from uuid import uuid4
 import msgspec
 import orjson
 
+from streams.agents.campaign_notes import CampaignNotes
+from streams.agents.campaign_windows import CampaignWindows
+from streams.agents.changed import Changed
 from streams.agents.intake import (
     DECODE_ERRORS,
     VALUE_BYTES_MAX,
@@ -22,37 +25,20 @@ from streams.agents.intake import (
 from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.delta import Delta, Watermark
-from xinghe.domain.funnel import (
-    Change,
-    Changes,
-    Spend,
-    StartIndex,
-    Window,
-    WindowKey,
-    changed_window,
-    decode_counts,
-    decode_window,
-    encode_counts,
-    encode_window,
-    pack_key,
-    unpack_key,
-)
-from xinghe.domain.metrics import COUNTED_NAMES
-from xinghe.domain.windows import FUTURE_MS, MINUTE_MS, Size, end_ms, is_expired, is_final
+from xinghe.domain.funnel import Changes, Row, Spend, decode_window, unpack_key, window_metrics
+from xinghe.domain.timeline import Timeline, timeline_of
+from xinghe.domain.windows import FUTURE_MS, MINUTE_MS, end_ms, is_expired, is_final
 
 if TYPE_CHECKING:
     from streams.engine.batch import Batch, Record
     from streams.engine.table import MemoryStore
     from streams.engine.task import Task
 
-WINDOWS: Final = "windows"
-NOTES: Final = "notes"
 CAMPAIGNS: Final = "campaigns"
 SPEND: Final = "spend"
 CLOCK: Final = "campaigns_clock"
 _CLOCK_KEY: Final = b"clock"
 TOPICS: Final = (events.CAMPAIGN_DELTA, events.CampaignConfigured.topic, events.AdSpent.topic)
-_TIMED_SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d")
 
 
 class Campaign(msgspec.Struct, array_like=True):
@@ -81,10 +67,10 @@ class Clock(msgspec.Struct, array_like=True):
 
 
 class Committed(msgspec.Struct):
-    """What one commit changed; a window or note that is ``None`` was dropped."""
+    """What one commit changed."""
 
-    windows: dict[bytes, bytes | None]
-    notes: dict[tuple[str, str], bytes | None]
+    windows: Changed
+    notes: Changed
     watermark_ms: int
     arrived_ms: list[int]
 
@@ -118,20 +104,21 @@ class CampaignsProcessor:
         self._task = task
         self._partitions = partitions
         self._sink = sink
-        self._windows: MemoryStore[bytes] = task.store(WINDOWS)
-        self._notes: MemoryStore[bytes] = task.store(NOTES)
+        self._windows = CampaignWindows(task)
+        self._notes = CampaignNotes(task)
         self._campaigns: MemoryStore[Campaign] = task.store(CAMPAIGNS)
         self._spend: MemoryStore[Spend] = task.store(SPEND)
         self._clock_store: MemoryStore[Clock] = task.store(CLOCK)
         self._dead_letters = DeadLetters(task)
-        self._index = StartIndex()
         self._clock = Clock(uuid4().hex, 0, 0, {})
         self._clock_changed = False
         self._final_ms = 0
         self._changes = Changes()
+        self._timelines: dict[str, Timeline] = {}
+        # The timelines before the settings that came since the last commit.
+        self._retimed: dict[str, Timeline] = {}
         self._arrived_ms: list[int] = []
         self._unpublished: dict[bytes, None] = {}
-        self._notes_to_show: dict[tuple[str, str], bytes | None] = {}
         self._is_publishing = False
         self._committing: Committed | None = None
         self._sequence = -1
@@ -150,10 +137,8 @@ class CampaignsProcessor:
         clock = self._clock_store.get(_CLOCK_KEY)
         if clock is not None:
             self._clock = clock
-        for packed, value in self._windows.items():
-            self._index.add(unpack_key(packed), packed)
-            if decode_window(value).version > self._clock.published_version:
-                self._unpublished[packed] = None
+        self._unpublished = dict.fromkeys(self._windows.opened(self._clock.published_version))
+        self._notes.opened()
         self._sequence = last_offset
         self._final_ms = self._watermark_ms
         # What is not published has notes with it that the sink may not have been shown.
@@ -251,7 +236,7 @@ class CampaignsProcessor:
             if record.value is None and record.key is not None:
                 campaign = self._campaigns.get(record.key)
                 if campaign is not None:
-                    self._campaigns.put(record.key, Campaign(campaign.shop_id_seen))
+                    self._set_settings(record.key, campaign, [])
                 continue
             event = self._decoded(batch, record, self._decode_configured)
             if event is None:
@@ -260,7 +245,23 @@ class CampaignsProcessor:
             campaign = self._campaigns.get(key) or Campaign()
             settings = [s for s in campaign.settings if s.effective_ms != event.effective_ms]
             bisect.insort(settings, event, key=lambda s: s.effective_ms)
-            self._campaigns.put(key, Campaign(campaign.shop_id_seen, settings))
+            self._set_settings(key, campaign, settings)
+
+    def _set_settings(
+        self, key: bytes, campaign: Campaign, settings: list[events.CampaignConfigured]
+    ) -> None:
+        campaign_id = key.decode()
+        self._retimed.setdefault(campaign_id, self._timeline(campaign_id))
+        self._timelines[campaign_id] = timeline_of(settings)
+        self._campaigns.put(key, Campaign(campaign.shop_id_seen, settings))
+
+    def _timeline(self, campaign_id: str) -> Timeline:
+        """The models of a campaign by its settings."""
+        timeline = self._timelines.get(campaign_id)
+        if timeline is None:
+            campaign = self._campaigns.get(campaign_id.encode())
+            timeline = self._timelines[campaign_id] = timeline_of(campaign.settings if campaign else ())
+        return timeline
 
     # Time
 
@@ -278,14 +279,13 @@ class CampaignsProcessor:
 
     def _publish(self, packed: bytes) -> None:
         """Send a window's upsert, or a tombstone where it was dropped."""
-        key = unpack_key(packed)
-        value = self._windows.get(packed)
-        shown = None if value is None else orjson.dumps(self._upsert(key, decode_window(value)))
+        row = self._windows.row(packed)
+        shown = None if row is None else orjson.dumps(self._upsert(packed, row))
         partition = partition_of(packed, self._partitions)
         self._task.send(events.CAMPAIGN_FUNNEL, partition, packed, shown)
 
-    def _upsert(self, key: WindowKey, window: Window) -> dict[str, object]:
-        campaign_id, size, start = key
+    def _upsert(self, packed: bytes, row: Row) -> dict[str, object]:
+        campaign_id, size, start = unpack_key(packed)
         campaign = self._campaigns.get(campaign_id.encode())
         return {
             "campaign_id": campaign_id,
@@ -293,98 +293,63 @@ class CampaignsProcessor:
             "size": size,
             "start_ms": start,
             "end_ms": end_ms(size, start),
-            "version": window.version,
+            "version": decode_window(row.value).version,
             "final": is_final(size, start, self._final_ms),
-            "metrics": window.metrics(),
+            "metrics": window_metrics(size, row),
         }
 
     # Commit
 
     def prepare(self) -> None:
-        """Bring the windows up to what was processed."""
+        """Bring the windows and notes up to what was processed."""
         watermark_ms = self._watermark_ms
         version = self._clock.version + 1
-        changed: dict[bytes, bytes | None] = {}
+        windows, notes = Changed(), Changed()
+        # Before windows are dropped, so that what they showed last is right in the larger ones.
+        self._retime(version, windows)
         if watermark_ms // MINUTE_MS != self._final_ms // MINUTE_MS:
             # All ends, retentions and the allowed lateness are whole minutes.
-            self._drop_expired(watermark_ms, changed)
-            self._mark_final(watermark_ms, version, changed)
+            self._windows.drop_expired(watermark_ms, windows)
+            self._windows.mark_final(self._final_ms, watermark_ms, version, windows)
+            notes = self._notes.drop_expired(watermark_ms)
         changes, self._changes = self._changes, Changes()
-        for key, change in changes.by_window().items():
-            if is_expired(key[1], key[2], watermark_ms):
-                continue
-            packed = pack_key(key)
-            changed[packed] = self._change_window(key, packed, change, version)
-        for note, counts in changes.notes.items():
-            self._notes_to_show[note] = self._change_note(note, counts)
+        for key, change in changes.by_window(self._timeline).items():
+            if not is_expired(key[1], key[2], watermark_ms):
+                self._windows.add(key, change, self._timeline, version, windows)
+        for note_key, counts in changes.by_note().items():
+            self._notes.add(note_key, counts, self._timeline(note_key[0]).newest, watermark_ms)
         self._final_ms = watermark_ms
-        if changed:
+        if windows:
             self._clock.version = version
-            self._to_publish(changed)
-        if changed or self._clock_changed:
+            self._to_publish(windows)
+        if windows or self._clock_changed:
             self._clock_changed = False
             self._clock_store.put(_CLOCK_KEY, self._clock)
-        notes: dict[tuple[str, str], bytes | None] = {}
         if self._is_publishing:
             self._is_publishing = False
-            notes, self._notes_to_show = self._notes_to_show, {}
-        if changed or notes:
+            notes.overwrite(self._notes.take_to_show())
+        if windows or notes:
             arrived_ms, self._arrived_ms = self._arrived_ms, []
-            self._committing = Committed(changed, notes, watermark_ms, arrived_ms)
+            self._committing = Committed(windows, notes, watermark_ms, arrived_ms)
 
-    def _to_publish(self, changed: dict[bytes, bytes | None]) -> None:
-        for packed, value in changed.items():
-            if value is None:
+    def _retime(self, version: int, windows: Changed) -> None:
+        """Correct what was shown by the models that settings have changed."""
+        retimed, self._retimed = self._retimed, {}
+        for campaign_id, old in retimed.items():
+            new = self._timeline(campaign_id)
+            if new != old:
+                self._windows.retime(campaign_id, old, new, version, windows)
+            if new.newest != old.newest:
+                self._notes.show_model(campaign_id, new.newest)
+
+    def _to_publish(self, changed: Changed) -> None:
+        for packed, row in changed.rows.items():
+            if row is None:
                 # With its window goes the version by which a restart would find what is left to publish.
                 self._unpublished.pop(packed, None)
                 self._publish(packed)
             else:
                 self._unpublished[packed] = None
-
-    def _change_window(self, key: WindowKey, packed: bytes, change: Change, version: int) -> bytes | None:
-        known = self._windows.get(packed)
-        window = changed_window(known, key[1], change, version)
-        if window.is_empty():
-            self._windows.delete(packed)
-            self._index.remove(key, packed)
-            return None
-        if known is None:
-            self._index.add(key, packed)
-        value = encode_window(window)
-        self._windows.put(packed, value)
-        return value
-
-    def _change_note(self, note: tuple[str, str], change: dict[int, int]) -> bytes | None:
-        key = f"{note[0]}|{note[1]}".encode()
-        known = self._notes.get(key)
-        counts = [0] * len(COUNTED_NAMES) if known is None else decode_counts(known)
-        for metric, amount in change.items():
-            counts[metric] += amount
-        if not any(counts):
-            self._notes.delete(key)
-            return None
-        value = encode_counts(counts)
-        self._notes.put(key, value)
-        return value
-
-    def _drop_expired(self, watermark_ms: int, changed: dict[bytes, bytes | None]) -> None:
-        for size in _TIMED_SIZES:
-            for start in self._index.starts(size):
-                if is_expired(size, start, watermark_ms):
-                    for packed in self._index.pop(size, start):
-                        self._windows.delete(packed)
-                        changed[packed] = None
-
-    def _mark_final(self, watermark_ms: int, version: int, changed: dict[bytes, bytes | None]) -> None:
-        """Windows that became final since the last commit are shown anew, with the same figures."""
-        for size in _TIMED_SIZES:
-            for start in self._index.starts(size):
-                if is_final(size, start, watermark_ms) and not is_final(size, start, self._final_ms):
-                    for packed in self._index.at(size, start):
-                        window = decode_window(self._windows.get(packed) or b"")
-                        window.version = version
-                        changed[packed] = encode_window(window)
-                        self._windows.put(packed, changed[packed] or b"")
 
     def committed(self, last_offset: int | None) -> None:
         """Hand the commit, or everything, to the sink."""
@@ -398,12 +363,10 @@ class CampaignsProcessor:
 
     def _everything(self) -> Committed:
         """All figures of the partition; only between a commit's end and the next `prepare` are they durable."""
-        windows: dict[bytes, bytes | None] = dict(self._windows.items())
-        notes: dict[tuple[str, str], bytes | None] = {}
-        for key, value in self._notes.items():
-            campaign_id, _, note_id = key.decode().partition("|")
-            notes[campaign_id, note_id] = value
-        return Committed(windows, notes, self._final_ms, [])
+        windows, notes = self._windows.rows(), self._notes.rows()
+        return Committed(
+            Changed(windows, set(windows)), Changed(notes, set(notes)), self._final_ms, arrived_ms=[]
+        )
 
     async def close(self) -> None:
         """Let the sink finish what is committed."""

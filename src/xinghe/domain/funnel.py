@@ -1,13 +1,23 @@
-"""A campaign's funnel: its windows, and how deltas and spend add up in them (ARCHITECTURE.md, R6 to R8)."""
+"""A campaign's funnel: its windows, and how deltas and spend add up in them (ARCHITECTURE.md, R9 to R11)."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from msgspec import Struct, msgpack
 
-from xinghe.domain.counted import day_start_ms
-from xinghe.domain.metrics import COUNTED_NAMES, PEOPLE_NAMES, shown_metrics
+from xinghe.domain.counted import day_number, day_start_ms
+from xinghe.domain.metrics import (
+    COUNTED_NAMES,
+    PEOPLE_NAMES,
+    shown_counts,
+    shown_note_counts,
+    shown_note_orders,
+    shown_without_orders,
+)
+from xinghe.domain.orders import FIRST_COUNTED, FIRST_PEOPLE, OrdersChange, add_plain, decode_orders
+from xinghe.domain.timeline import Timeline
 from xinghe.domain.windows import MINUTE_MS, Size, start_ms
 
 SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d", "total")
@@ -16,7 +26,7 @@ SPEND_SIZES: Final[tuple[Size, ...]] = ("1h", "1d", "total")
 
 
 class Window(Struct, array_like=True, gc=False):
-    """The figures of one window. ``version`` is the number of the commit that changed it last.
+    """The figures of one window besides those of orders. ``version`` is the number of the commit that changed either last.
 
     ``spend_fen`` is ``None`` until an hour was reported, ``people`` in sizes without distinct people.
     """
@@ -27,12 +37,19 @@ class Window(Struct, array_like=True, gc=False):
     people: list[int] | None
 
     def is_empty(self) -> bool:
-        """Whether all that was counted went elsewhere: such a window is dropped, as if it had never been."""
+        """Whether nothing is left of what was counted."""
         return self.spend_fen is None and not any(self.counted) and not any(self.people or ())
 
     def metrics(self) -> dict[str, int]:
-        """The figures as topics and Redis show them."""
-        return shown_metrics(self.counted, self.people, self.spend_fen)
+        """The figures as topics and Redis show them, without those of orders."""
+        return shown_counts(self.counted, self.people, self.spend_fen)
+
+
+class Row(NamedTuple):
+    """All figures of a window or note as tables keep them; ``orders`` is ``None`` where there are none."""
+
+    value: bytes
+    orders: bytes | None
 
 
 class Change(Struct, gc=False):
@@ -41,6 +58,7 @@ class Change(Struct, gc=False):
     counted: dict[int, int]
     people: dict[int, int]
     spend_fen: int | None = None
+    orders: OrdersChange | None = None
 
 
 class Spend(Struct, array_like=True, gc=False):
@@ -55,11 +73,15 @@ class Spend(Struct, array_like=True, gc=False):
 
 WindowKey = tuple[str, Size, int]
 """Campaign, size, start."""
+NoteKey = tuple[str, int | None, str]
+"""Campaign, start of the day or ``None`` for to date, note."""
 
 encode_window = msgpack.Encoder().encode
 decode_window = msgpack.Decoder(Window).decode
 encode_counts = msgpack.Encoder().encode
 decode_counts = msgpack.Decoder(list[int]).decode
+
+_NO_ORDERS: Final = {size: shown_without_orders(has_people=size in PEOPLE_SIZES) for size in SIZES}
 
 
 def pack_key(key: WindowKey) -> bytes:
@@ -77,27 +99,62 @@ def unpack_key(packed: bytes) -> WindowKey:
     return campaign_id, size, int(start)  # type: ignore[return-value]  # pack_key wrote a size
 
 
+def pack_note_key(campaign_id: str, day_start: int | None, note_id: str) -> bytes:
+    """The key of a note in tables; never that of a window, whose size stands where the day does.
+
+    >>> pack_note_key("c1", 57600000, "n|1"), pack_note_key("c1", None, "n|1")
+    (b'c1|57600000|n|1', b'c1||n|1')
+    """
+    return f"{campaign_id}|{'' if day_start is None else day_start}|{note_id}".encode()
+
+
+def unpack_note_key(packed: bytes) -> NoteKey:
+    """The note that `pack_note_key` made the key of; ids of campaigns have no bar, those of notes may."""
+    campaign_id, day, note_id = packed.decode().split("|", 2)
+    return campaign_id, int(day) if day else None, note_id
+
+
+def window_orders(size: Size, orders: bytes | None) -> dict[str, int]:
+    """The metrics of a window's orders as topics and Redis show them: 0 where there are none."""
+    return _NO_ORDERS[size] if orders is None else decode_orders(orders).metrics()
+
+
+def window_metrics(size: Size, row: Row) -> dict[str, int]:
+    """All metrics of a window as topics and Redis show them."""
+    return decode_window(row.value).metrics() | window_orders(size, row.orders)
+
+
+def note_metrics(row: Row) -> dict[str, int]:
+    """All metrics of a note as Redis shows them."""
+    plain = None if row.orders is None else decode_orders(row.orders).plain
+    return shown_note_counts(decode_counts(row.value)) | shown_note_orders(plain)
+
+
 class Changes:
     """What came for the campaigns of a task since its last commit, added up."""
 
     def __init__(self) -> None:
         self._minutes: dict[tuple[str, int], dict[int, int]] = {}
+        self._orders: dict[tuple[str, int], dict[int, int]] = {}
         self._people: list[tuple[str, int, int, int]] = []
         self._spend: list[tuple[str, int, int]] = []
-        self.notes: dict[tuple[str, str], dict[int, int]] = {}
+        self.note_days: dict[tuple[str, int, str], dict[int, int]] = {}
+        """By campaign, start of the day and note: amounts by index of the metric."""
 
     def add_counts(self, campaign_id: str, rows: list[tuple[str | None, int, int, int]]) -> None:
         """Add the ``counts`` of a delta."""
-        minutes, notes = self._minutes, self.notes
+        note_days = self.note_days
         for note_id, minute, metric, change in rows:
+            minutes = self._minutes if metric < FIRST_COUNTED else self._orders
             counts = minutes.get((campaign_id, minute))
             if counts is None:
                 counts = minutes[campaign_id, minute] = {}
             counts[metric] = counts.get(metric, 0) + change
             if note_id is not None:
-                counts = notes.get((campaign_id, note_id))
+                day = day_start_ms(day_number(minute * MINUTE_MS))
+                counts = note_days.get((campaign_id, day, note_id))
                 if counts is None:
-                    counts = notes[campaign_id, note_id] = {}
+                    counts = note_days[campaign_id, day, note_id] = {}
                 counts[metric] = counts.get(metric, 0) + change
 
     def add_people(self, campaign_id: str, day: int, metric: int, change: int) -> None:
@@ -108,37 +165,67 @@ class Changes:
         """Add the difference that a report makes."""
         self._spend.append((campaign_id, hour_start_ms, change_fen))
 
-    def by_window(self) -> dict[WindowKey, Change]:
-        """The changes of each window of each size."""
+    def by_window(self, timeline: Callable[[str], Timeline]) -> dict[WindowKey, Change]:
+        """The changes of each window of each size; ``timeline`` answers that of a campaign."""
         changes: dict[WindowKey, Change] = {}
-
-        def change_of(key: WindowKey) -> Change:
-            change = changes.get(key)
-            if change is None:
-                change = changes[key] = Change({}, {})
-            return change
-
         for (campaign_id, minute), counts in self._minutes.items():
             for size in SIZES:
-                total = change_of((campaign_id, size, start_ms(size, minute * MINUTE_MS))).counted
-                for metric, amount in counts.items():
-                    total[metric] = total.get(metric, 0) + amount
+                key: WindowKey = (campaign_id, size, start_ms(size, minute * MINUTE_MS))
+                _add(_change_of(changes, key).counted, counts)
+        for (campaign_id, minute), counts in self._orders.items():
+            model = timeline(campaign_id).at(minute)
+            for size in SIZES:
+                orders = _orders_of(changes, (campaign_id, size, start_ms(size, minute * MINUTE_MS)))
+                _add(orders.counted, counts)
+                add_plain(orders.plain, counts, model)
+        self._add_people_and_spend(changes)
+        return changes
+
+    def _add_people_and_spend(self, changes: dict[WindowKey, Change]) -> None:
         for campaign_id, day, metric, amount in self._people:
             key: WindowKey = (campaign_id, "1d", day_start_ms(day)) if day else (campaign_id, "total", 0)
-            people = change_of(key).people
+            is_of_orders = metric >= FIRST_PEOPLE
+            people = _orders_of(changes, key).people if is_of_orders else _change_of(changes, key).people
             people[metric] = people.get(metric, 0) + amount
         for campaign_id, hour_start_ms, amount in self._spend:
             for size in SPEND_SIZES:
-                change = change_of((campaign_id, size, start_ms(size, hour_start_ms)))
+                change = _change_of(changes, (campaign_id, size, start_ms(size, hour_start_ms)))
                 change.spend_fen = (change.spend_fen or 0) + amount
+
+    def by_note(self) -> dict[NoteKey, dict[int, int]]:
+        """The changes of each note, by day and to date."""
+        changes: dict[NoteKey, dict[int, int]] = {}
+        for (campaign_id, day, note_id), counts in self.note_days.items():
+            changes[campaign_id, day, note_id] = counts
+            to_date = changes.get((campaign_id, None, note_id))
+            if to_date is None:
+                changes[campaign_id, None, note_id] = counts.copy()
+            else:
+                _add(to_date, counts)
         return changes
 
-    def __bool__(self) -> bool:
-        return bool(self._minutes or self._people or self._spend or self.notes)
+
+def _change_of(changes: dict[WindowKey, Change], key: WindowKey) -> Change:
+    change = changes.get(key)
+    if change is None:
+        change = changes[key] = Change({}, {})
+    return change
+
+
+def _orders_of(changes: dict[WindowKey, Change], key: WindowKey) -> OrdersChange:
+    change = _change_of(changes, key)
+    if change.orders is None:
+        change.orders = OrdersChange({}, {}, {})
+    return change.orders
+
+
+def _add(total: dict[int, int], amounts: dict[int, int]) -> None:
+    for metric, amount in amounts.items():
+        total[metric] = total.get(metric, 0) + amount
 
 
 def changed_window(packed: bytes | None, size: Size, change: Change, version: int) -> Window:
-    """A window after a change; ``packed`` is ``None`` for a new one."""
+    """A window after a change of other figures than orders; ``packed`` is ``None`` for a new one."""
     if packed is None:
         people = [0] * len(PEOPLE_NAMES) if size in PEOPLE_SIZES else None
         window = Window(version, None, [0] * len(COUNTED_NAMES), people)

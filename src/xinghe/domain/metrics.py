@@ -91,16 +91,34 @@ ENGAGEMENT_NAMES: Final = ("likes", "comments", "collects", "shares", "follows")
 """What ``engagements`` adds up: Xiaohongshu's interactions of a note."""
 
 
-def shown_metrics(
+NOTELESS: Final = frozenset(
+    {
+        "coupon_claims",
+        "coupon_redemptions",
+        "coupon_gmv_fen",
+        "refunds",
+        "repurchases",
+        "repurchases_30d",
+    }
+)
+"""The metrics that belong to no note: notes have no field for them."""
+
+_FIELDS_BY_MODEL: Final = tuple(f"{name}:{model}" for model in MODELS for name in MODEL_COUNTED_NAMES)
+_PEOPLE_FIELDS_BY_MODEL: Final = tuple(f"{name}:{model}" for model in MODELS for name in MODEL_PEOPLE_NAMES)
+_NOTE_COUNTED: Final = tuple((i, name) for i, name in enumerate(COUNTED_NAMES) if name not in NOTELESS)
+_NOTE_ORDERS: Final = tuple((i, name) for i, name in enumerate(MODEL_COUNTED_NAMES) if name not in NOTELESS)
+
+
+def shown_counts(
     counted: Sequence[int], people: Sequence[int] | None, spend_fen: int | None
 ) -> dict[str, int]:
-    """The metrics of one window as topics and Redis show them.
+    """The metrics of a window that orders do not change, as topics and Redis show them.
 
     ``counted`` and ``people`` are ordered as ``COUNTED_NAMES`` and ``PEOPLE_NAMES``; ``people`` is
     ``None`` for window sizes without distinct people, ``spend_fen`` is ``None`` while unknown, and
     what is ``None`` has no field in the result.
 
-    >>> shown_metrics([5, 2, 1] + [0] * 14, None, None)["engagements"]
+    >>> shown_counts([5, 2, 1] + [0] * 10, None, None)["engagements"]
     3
     """
     metrics = dict(zip(COUNTED_NAMES, counted, strict=True))
@@ -109,4 +127,50 @@ def shown_metrics(
         metrics.update(zip(PEOPLE_NAMES, people, strict=True))
     if spend_fen is not None:
         metrics["spend_fen"] = spend_fen
+    return metrics
+
+
+def shown_orders(
+    plain: Sequence[int], counted: Sequence[int], people: Sequence[int] | None, people_model: int
+) -> dict[str, int]:
+    """The metrics of a window's orders, as topics and Redis show them.
+
+    ``plain`` holds the ``MODEL_COUNTED_NAMES`` by the campaign's own model, ``counted`` those of all models, one
+    model after another, ``people`` likewise the ``MODEL_PEOPLE_NAMES``, or ``None`` for window sizes without distinct
+    people, which have no fields by model either. ``people_model`` is the index of the model whose people are shown
+    under plain names.
+
+    >>> shown = shown_orders([0, 7] + [0] * 6 + [2, 0, 0], [0] * 55, [0, 1, 2] + [0] * 17, 0)
+    >>> shown["net_gmv_fen"], shown["new_buyers"], shown["new_buyers:last_touch"], shown["gmv_fen:linear"]
+    (5, 1, 1, 0)
+    """
+    metrics = dict(zip(MODEL_COUNTED_NAMES, plain, strict=True))
+    metrics["net_gmv_fen"] = metrics["gmv_fen"] - metrics["refund_fen"]
+    if people is not None:
+        first = people_model * len(MODEL_PEOPLE_NAMES)
+        metrics.update(zip(MODEL_PEOPLE_NAMES, people[first : first + len(MODEL_PEOPLE_NAMES)], strict=True))
+        metrics.update(zip(_FIELDS_BY_MODEL, counted, strict=True))
+        metrics.update(zip(_PEOPLE_FIELDS_BY_MODEL, people, strict=True))
+        for model in MODELS:
+            metrics[f"net_gmv_fen:{model}"] = metrics[f"gmv_fen:{model}"] - metrics[f"refund_fen:{model}"]
+    return metrics
+
+
+def shown_without_orders(*, has_people: bool) -> dict[str, int]:
+    """What `shown_orders` is where there are none: all 0, without fields by model."""
+    names = (*MODEL_COUNTED_NAMES, "net_gmv_fen", *(MODEL_PEOPLE_NAMES if has_people else ()))
+    return dict.fromkeys(names, 0)
+
+
+def shown_note_counts(counted: Sequence[int]) -> dict[str, int]:
+    """The metrics of a note that orders do not change; ``counted`` is ordered as ``COUNTED_NAMES``."""
+    metrics = {name: counted[index] for index, name in _NOTE_COUNTED}
+    metrics["engagements"] = sum(metrics[name] for name in ENGAGEMENT_NAMES)
+    return metrics
+
+
+def shown_note_orders(plain: Sequence[int] | None) -> dict[str, int]:
+    """The metrics of a note's orders, ``plain`` ordered as ``MODEL_COUNTED_NAMES``; ``None`` where there are none."""
+    metrics = {name: 0 if plain is None else plain[index] for index, name in _NOTE_ORDERS}
+    metrics["net_gmv_fen"] = metrics["gmv_fen"] - metrics["refund_fen"]
     return metrics

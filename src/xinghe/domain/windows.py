@@ -18,6 +18,8 @@ SHANGHAI_OFFSET_MS: Final = 8 * HOUR_MS
 SIZE_MS: Final[dict[str, int]] = {"1m": MINUTE_MS, "1h": HOUR_MS, "1d": DAY_MS}
 RETENTION_MS: Final[dict[str, int]] = {"1m": 48 * HOUR_MS, "1h": 35 * DAY_MS, "1d": 400 * DAY_MS}
 """How long a window is kept after its end, by the watermark."""
+NOTE_DAY_RETENTION_MS: Final = 35 * DAY_MS
+"""How long the figures of a note's day are kept after its end, by the watermark."""
 
 OUT_OF_ORDERNESS_MS: Final = 60_000
 """How far the watermark stays behind the highest event time seen."""
@@ -62,3 +64,8 @@ def is_expired(size: str, window_start_ms: int, watermark_ms: int) -> bool:
     """Whether the watermark is past the window's end by its retention; never for ``total``."""
     end = end_ms(size, window_start_ms)
     return end is not None and end + RETENTION_MS[size] <= watermark_ms
+
+
+def is_note_day_expired(day_start_ms: int, watermark_ms: int) -> bool:
+    """Whether the watermark is past the end of a note's day by its retention."""
+    return day_start_ms + DAY_MS + NOTE_DAY_RETENTION_MS <= watermark_ms

@@ -8,7 +8,8 @@
 -- ARGV[4]  sequence that the writer knows Redis to hold (commits only)
 -- ARGV[5]  msgpack: [windows, notes, scores, changed], see commit.py
 --
--- Answers applied, held (this very sequence is there already), stale (a newer one is), or rebuild.
+-- Answers applied, held (this very sequence is there already), stale (a newer one is), or rebuild: figures that
+-- the writer goes on from are not there.
 
 local step, incarnation = ARGV[1], ARGV[2]
 local sequence, known = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -36,26 +37,37 @@ local function call_in_slices(command, key, values)
     end
 end
 
--- The hash then has these fields and no others. Numbers are exact up to 2^53 (Redis prints 17 digits);
--- commit.py sends larger ones as text.
-local function put(key, fields)
+local is_incomplete = false
+
+-- A whole hash then has these fields and no others. Of others Redis has the rest; where it let go of them by their
+-- age while the stream stood still, what would be half a hash is taken away again, and all must be rebuilt.
+-- Numbers are exact up to 2^53 (Redis prints 17 digits); commit.py sends larger ones as text.
+local function put(key, fields, ttl_ms, is_whole)
     local pairs_flat, size = {}, 0
     for name, value in pairs(fields) do
         pairs_flat[size + 1], pairs_flat[size + 2] = name, value
         size = size + 2
     end
-    call_in_slices('HSET', key, pairs_flat)
-    if redis.call('HLEN', key) > size / 2 then
-        redis.call('DEL', key)
+    if not is_whole then
+        if redis.call('HSET', key, unpack(pairs_flat)) == size / 2 then
+            redis.call('DEL', key)
+            is_incomplete = true
+        end
+    else
         call_in_slices('HSET', key, pairs_flat)
+        if redis.call('HLEN', key) > size / 2 then
+            redis.call('DEL', key)
+            call_in_slices('HSET', key, pairs_flat)
+        end
     end
+    if ttl_ms then redis.call('PEXPIRE', key, ttl_ms) end
 end
 
-local function put_window(campaign_id, size, start_ms, fields, ttl_ms)
+local function put_window(campaign_id, size, start_ms, fields, ttl_ms, is_whole)
     local campaign = 'xinghe:campaign:' .. campaign_id .. ':'
     if size == 'total' then
         if fields then
-            put(campaign .. 'total', fields)
+            put(campaign .. 'total', fields, nil, is_whole)
         else
             redis.call('DEL', campaign .. 'total')
             redis.call('ZREM', 'xinghe:campaigns', campaign_id)
@@ -67,23 +79,33 @@ local function put_window(campaign_id, size, start_ms, fields, ttl_ms)
     local key, index = campaign .. size .. ':' .. start, campaign .. 'windows:' .. size
     if fields then
         redis.call('ZADD', index, start, start)
-        put(key, fields)
-        if ttl_ms then redis.call('PEXPIRE', key, ttl_ms) end
+        put(key, fields, ttl_ms, is_whole)
     else
         redis.call('DEL', key)
         redis.call('ZREM', index, start)
     end
 end
 
-local function put_note(campaign_id, note_id, fields)
+local function put_note(campaign_id, note_id, fields, day_start_ms, ttl_ms, is_whole)
     local campaign = 'xinghe:campaign:' .. campaign_id .. ':'
-    if fields then
-        redis.call('ZADD', campaign .. 'notes', fields['gmv_fen'], note_id)
-        put(campaign .. 'note:' .. note_id, fields)
-    else
-        redis.call('DEL', campaign .. 'note:' .. note_id)
-        redis.call('ZREM', campaign .. 'notes', note_id)
+    local key, ranking, days, day = campaign .. 'note:' .. note_id, campaign .. 'notes', nil, nil
+    if day_start_ms then
+        day, days = string.format('%.0f', day_start_ms), campaign .. 'windows:noteday'
+        ranking = campaign .. 'noteday:' .. day
+        key = ranking .. ':' .. note_id
     end
+    if not fields then
+        redis.call('DEL', key)
+        redis.call('ZREM', ranking, note_id)
+        if days and redis.call('EXISTS', ranking) == 0 then redis.call('ZREM', days, day) end
+        return
+    end
+    if is_whole then
+        if days then redis.call('ZADD', days, day, day) end
+        redis.call('ZADD', ranking, fields['gmv_fen'], note_id)
+    end
+    put(key, fields, ttl_ms, is_whole)
+    if ttl_ms then redis.call('PEXPIRE', ranking, ttl_ms) end
 end
 
 local answer = verdict()
@@ -96,8 +118,9 @@ local windows, notes, scores, changed = unpack(cmsgpack.unpack(ARGV[5]))
 -- The index of campaigns comes first: should Redis refuse a later command (it is full), whatever was
 -- written can still be found, and written again or removed.
 call_in_slices('ZADD', 'xinghe:campaigns', scores)
-for _, window in ipairs(windows) do put_window(window[1], window[2], window[3], window[4], window[5]) end
-for _, note in ipairs(notes) do put_note(note[1], note[2], note[3]) end
+for _, window in ipairs(windows) do put_window(unpack(window, 1, 6)) end
+for _, note in ipairs(notes) do put_note(unpack(note, 1, 6)) end
+if is_incomplete then return 'rebuild' end
 
 -- The sequence moves last, with the last part: what was cut off before it is written again.
 if step == 'last' or step == 'finish' then

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -27,25 +27,33 @@ class WindowWrite(NamedTuple):
     ``fields`` are the metrics with ``version`` and ``final`` (0 or 1), for the size ``total`` with
     ``version``, ``updated_ms`` and ``watermark_ms``; ``None`` deletes the window, and for ``total``
     takes the campaign off the list of campaigns. ``ttl_ms``, above 0, is after how long Redis drops
-    the window by itself.
+    the window by itself. Unless ``is_whole`` the window is in Redis already, and its fields that
+    are not among ``fields`` stay as they are.
+
+    ``None`` for the size ``noteday`` takes a day off the list of days, with what ranks its notes.
     """
 
     campaign_id: str
-    size: Size
+    size: Size | Literal["noteday"]
     start_ms: int
     fields: Mapping[str, int] | None
     ttl_ms: int | None = None
+    is_whole: bool = True
 
 
 class NoteWrite(NamedTuple):
-    """The figures of one note in a campaign to date, absolute; ``None`` deletes the note.
+    """The figures of one note in a campaign, absolute; ``None`` deletes the note.
 
-    ``fields`` has ``gmv_fen``, which ranks the note.
+    They are those to date, or of the day that starts at ``day_start_ms``. ``ttl_ms`` and ``is_whole`` are as for windows;
+    a whole note's ``fields`` have ``gmv_fen``, which ranks it.
     """
 
     campaign_id: str
     note_id: str
     fields: Mapping[str, int] | None
+    day_start_ms: int | None = None
+    ttl_ms: int | None = None
+    is_whole: bool = True
 
 
 class CommitWrite(NamedTuple):
@@ -100,9 +108,9 @@ def parts(commit: CommitWrite) -> Iterator[Part]:
 def _scores(commit: CommitWrite, changed: list[str]) -> list[int | str]:
     """``[time of last change, campaign id, ...]``, as ZADD takes them."""
     scores = dict.fromkeys(changed, commit.updated_ms)
-    for campaign_id, size, _, fields, _ in commit.windows:
-        if size == "total" and fields is not None:
-            scores[campaign_id] = fields.get("updated_ms", commit.updated_ms)
+    for write in commit.windows:
+        if write.size == "total" and write.fields is not None:
+            scores[write.campaign_id] = write.fields.get("updated_ms", commit.updated_ms)
     return list(chain.from_iterable((updated_ms, campaign_id) for campaign_id, updated_ms in scores.items()))
 
 

@@ -14,6 +14,8 @@ UPDATES: Final = "xinghe:updates"
 
 INDEXED_SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d")
 """The window sizes that have a list of their starts; ``total`` has one window only."""
+NOTE_DAY: Final = "noteday"
+"""Stands where the size of windows does in the names of what notes did by day."""
 
 
 def total(campaign_id: str) -> str:
@@ -35,7 +37,7 @@ def window(campaign_id: str, size: str, start_ms: int) -> str:
 
 
 def windows(campaign_id: str, size: str) -> str:
-    """Sorted set: the starts of the campaign's windows of ``1m``, ``1h`` or ``1d``."""
+    """Sorted set: the starts of the campaign's windows of ``1m``, ``1h`` or ``1d``, or of its notes' days."""
     return f"xinghe:campaign:{campaign_id}:windows:{size}"
 
 
@@ -47,6 +49,20 @@ def notes(campaign_id: str) -> str:
 def note(campaign_id: str, note_id: str) -> str:
     """Hash: the figures to date of one note in the campaign."""
     return f"xinghe:campaign:{campaign_id}:note:{note_id}"
+
+
+def day_notes(campaign_id: str, day_start_ms: int) -> str:
+    """Sorted set: the ids of the notes with figures of that day, by its GMV in fen.
+
+    >>> day_notes("c1", 57_600_000)
+    'xinghe:campaign:c1:noteday:57600000'
+    """
+    return f"xinghe:campaign:{campaign_id}:{NOTE_DAY}:{day_start_ms}"
+
+
+def day_note(campaign_id: str, day_start_ms: int, note_id: str) -> str:
+    """Hash: the figures of one day of one note in the campaign; the rest of the name is the note's id, colons and all."""
+    return f"xinghe:campaign:{campaign_id}:{NOTE_DAY}:{day_start_ms}:{note_id}"
 
 
 def sink(stage: str, partition: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiokafka.partitioner import murmur2
 from redis.asyncio import Redis
@@ -34,7 +34,8 @@ class Leftovers:
     def __init__(self, redis: Redis, campaign_ids: frozenset[str]) -> None:
         self.campaign_ids = campaign_ids
         self._redis = redis
-        self._kept: dict[str, set[tuple[str, int] | str]] = {
+        self._windows: dict[str, set[tuple[str, int]]] = {campaign_id: set() for campaign_id in campaign_ids}
+        self._notes: dict[str, set[tuple[int | None, str]]] = {
             campaign_id: set() for campaign_id in campaign_ids
         }
 
@@ -50,33 +51,50 @@ class Leftovers:
 
     def keep(self, chunk: CommitWrite) -> None:
         """Note what the rebuild writes: it is no leftover."""
-        kept = self._kept
         for window in chunk.windows:
-            if window.campaign_id in kept and window.fields is not None:
-                kept[window.campaign_id].add((window.size, window.start_ms))
+            if window.campaign_id in self.campaign_ids and window.fields is not None:
+                self._windows[window.campaign_id].add((window.size, window.start_ms))
         for note in chunk.notes:
-            if note.campaign_id in kept and note.fields is not None:
-                kept[note.campaign_id].add(note.note_id)
+            if note.campaign_id in self.campaign_ids and note.fields is not None:
+                self._notes[note.campaign_id].add((note.day_start_ms, note.note_id))
 
     async def removal(self, campaign_id: str) -> CommitWrite:
         """What removes the campaign's leftovers; the campaign itself, where no total was written."""
+        windows = await self._windows_left(campaign_id)
+        is_gone = ("total", 0) not in self._windows[campaign_id]
+        if is_gone:
+            windows.append(WindowWrite(campaign_id, "total", 0, None))
+        days, notes = await self._notes_left(campaign_id)
+        # Being told of as changed gives a campaign a place in the list, which the end of its total takes away.
+        return CommitWrite(windows + days, notes, [campaign_id] if is_gone else [], 0)
+
+    async def _windows_left(self, campaign_id: str) -> list[WindowWrite]:
         pipeline = self._redis.pipeline(transaction=False)
         for size in keys.INDEXED_SIZES:
             pipeline.zrange(keys.windows(campaign_id, size), 0, -1)
-        pipeline.zrange(keys.notes(campaign_id), 0, -1)
-        *starts_by_size, note_ids = await pipeline.execute()
-        kept = self._kept[campaign_id]
-        windows = [
+        kept = self._windows[campaign_id]
+        return [
             WindowWrite(campaign_id, size, int(start), None)
-            for size, starts in zip(keys.INDEXED_SIZES, starts_by_size, strict=True)
+            for size, starts in zip(keys.INDEXED_SIZES, await pipeline.execute(), strict=True)
             for start in starts
             if (size, int(start)) not in kept
         ]
-        is_gone = ("total", 0) not in kept
-        if is_gone:
-            windows.append(WindowWrite(campaign_id, "total", 0, None))
+
+    async def _notes_left(self, campaign_id: str) -> tuple[list[WindowWrite], list[NoteWrite]]:
+        """The days whose ranking of notes Redis let go by its age, and all notes that are left."""
+        starts: Any = await self._redis.zrange(keys.windows(campaign_id, keys.NOTE_DAY), 0, -1)
+        days = [int(start) for start in starts]
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zrange(keys.notes(campaign_id), 0, -1)
+        for day in days:
+            pipeline.zrange(keys.day_notes(campaign_id, day), 0, -1)
+        to_date, *by_day = await pipeline.execute()
+        kept = self._notes[campaign_id]
         notes = [
-            NoteWrite(campaign_id, note_id, None) for note_id in map(text, note_ids) if note_id not in kept
+            NoteWrite(campaign_id, text(note_id), None, day)
+            for day, note_ids in zip((None, *days), (to_date, *by_day), strict=True)
+            for note_id in note_ids
+            if (day, text(note_id)) not in kept
         ]
-        # Being told of as changed gives a campaign a place in the list, which the end of its total takes away.
-        return CommitWrite(windows, notes, [campaign_id] if is_gone else [], 0)
+        empty = [day for day, note_ids in zip(days, by_day, strict=True) if not note_ids]
+        return [WindowWrite(campaign_id, "noteday", day, None) for day in empty], notes

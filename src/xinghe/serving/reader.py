@@ -47,7 +47,7 @@ class Funnel(NamedTuple):
 
 
 class NoteFunnel(NamedTuple):
-    """The figures to date of one note in a campaign; what is unknown has no entry."""
+    """The figures of one note in a campaign, to date or of a day; what is unknown has no entry."""
 
     campaign_id: str
     note_id: str
@@ -113,13 +113,37 @@ class FunnelReader:
         ]
 
     async def notes(self, campaign_id: str, limit: int | None = None) -> list[NoteFunnel]:
-        """The campaign's notes, the highest GMV first; at most ``limit``."""
-        with unavailable_as_one_error(self._redis):
-            found = await self._redis.zrange(
-                keys.notes(campaign_id), 0, -1 if limit is None else limit - 1, desc=True
-            )
-        note_ids = [text(note_id) for note_id in found]
+        """The campaign's notes to date, the highest GMV first; at most ``limit``."""
+        note_ids = await self._ranked(keys.notes(campaign_id), limit)
         hashes = await self._hashes([keys.note(campaign_id, note_id) for note_id in note_ids])
+        return self._note_funnels(campaign_id, note_ids, hashes)
+
+    async def note_days(self, campaign_id: str) -> list[int]:
+        """The starts of the days of which the campaign's notes have figures, oldest first."""
+        with unavailable_as_one_error(self._redis):
+            starts: Any = await self._redis.zrange(keys.windows(campaign_id, keys.NOTE_DAY), 0, -1)
+        return [int(start) for start in starts]
+
+    async def notes_of_day(
+        self, campaign_id: str, day_start_ms: int, limit: int | None = None
+    ) -> list[NoteFunnel]:
+        """The campaign's notes with figures of a day, the highest GMV of that day first; at most ``limit``."""
+        note_ids = await self._ranked(keys.day_notes(campaign_id, day_start_ms), limit)
+        hashes = await self._hashes(
+            [keys.day_note(campaign_id, day_start_ms, note_id) for note_id in note_ids]
+        )
+        return self._note_funnels(campaign_id, note_ids, hashes)
+
+    async def _ranked(self, ranking: str, limit: int | None) -> list[str]:
+        """The members of a sorted set, the highest score first."""
+        with unavailable_as_one_error(self._redis):
+            found = await self._redis.zrange(ranking, 0, -1 if limit is None else limit - 1, desc=True)
+        return [text(member) for member in found]
+
+    @staticmethod
+    def _note_funnels(
+        campaign_id: str, note_ids: Sequence[str], hashes: Sequence[dict[str, int]]
+    ) -> list[NoteFunnel]:
         return [
             NoteFunnel(campaign_id, note_id, _without_version(fields))
             for note_id, fields in zip(note_ids, hashes, strict=True)
