@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from streams.agents.changed import Changed
+from xinghe.domain.counted import day_start_ms
 from xinghe.domain.funnel import (
+    NoteDay,
     NoteKey,
     Row,
     decode_counts,
@@ -15,7 +17,6 @@ from xinghe.domain.funnel import (
 )
 from xinghe.domain.metrics import COUNTED_NAMES
 from xinghe.domain.orders import (
-    FIRST_COUNTED,
     OrdersChange,
     add_plain,
     changed_orders,
@@ -33,14 +34,15 @@ NOTE_ORDERS: Final = "note_orders"
 
 
 class CampaignNotes:
-    """The notes of one partition."""
+    """The notes of one partition. A note has a row to date and one for each of its days that is kept."""
 
     def __init__(self, task: Task) -> None:
         self._counts: MemoryStore[bytes] = task.store(NOTES)
         self._orders: MemoryStore[bytes] = task.store(NOTE_ORDERS)
         self._note_ids: dict[str, set[str]] = {}
         self._by_day: dict[int, dict[bytes, None]] = {}
-        self._to_show = Changed()
+        self._to_show: dict[bytes, None] = {}
+        self._whole: set[bytes] = set()
 
     def opened(self) -> None:
         """Index what was recovered."""
@@ -53,66 +55,67 @@ class CampaignNotes:
         return {packed: Row(value, orders(packed)) for packed, value in self._counts.items()}
 
     def take_to_show(self) -> Changed:
-        """What changed since the last call."""
-        taken, self._to_show = self._to_show, Changed()
+        """What changed since the last call, as it is now."""
+        taken = Changed({packed: self._row(packed) for packed in self._to_show}, self._whole)
+        self._to_show, self._whole = {}, set()
         return taken
 
-    def add(self, key: NoteKey, change: dict[int, int], model: int, watermark_ms: int) -> None:
-        """Add amounts by index of the metric to a note to date, or to a day of it that is still kept.
+    def _row(self, packed: bytes) -> Row | None:
+        value = self._counts.get(packed)
+        return None if value is None else Row(value, self._orders.get(packed))
 
-        ``model`` is that of the campaign's newest setting.
-        """
-        campaign_id, day_start_ms, note_id = key
-        if day_start_ms is not None and is_note_day_expired(day_start_ms, watermark_ms):
-            return
-        packed = pack_note_key(campaign_id, day_start_ms, note_id)
-        known = self._counts.get(packed)
-        counts = [0] * len(COUNTED_NAMES) if known is None else decode_counts(known)
-        of_orders: dict[int, int] = {}
-        for metric, amount in change.items():
-            if metric < FIRST_COUNTED:
+    def add(self, note_day: NoteDay, change: dict[int, int], watermark_ms: int) -> None:
+        """Add amounts of other metrics than those of orders, by index."""
+        for key in _keys(note_day, watermark_ms):
+            packed = pack_note_key(*key)
+            known = self._counts.get(packed)
+            counts = [0] * len(COUNTED_NAMES) if known is None else decode_counts(known)
+            for metric, amount in change.items():
                 counts[metric] += amount
+            self._put(key, packed, counts, is_new=known is None)
+
+    def add_orders(self, note_day: NoteDay, change: dict[int, int], model: int, watermark_ms: int) -> None:
+        """Add amounts of metrics of orders, by index; ``model`` is that of the campaign's newest setting."""
+        of_orders = OrdersChange({}, change, {})
+        add_plain(of_orders.plain, change, model)
+        for key in _keys(note_day, watermark_ms):
+            packed = pack_note_key(*key)
+            orders = changed_orders(self._orders.get(packed), of_orders, 0, has_people=False)
+            if orders.is_empty():
+                self._orders.delete(packed)
             else:
-                of_orders[metric] = amount
-        orders = self._change_orders(packed, of_orders, model) if of_orders else self._orders.get(packed)
-        if known is None or of_orders:
-            self._to_show.whole.add(packed)
-        if orders is None and not any(counts):
+                self._orders.put(packed, encode_orders(orders))
+            self._whole.add(packed)
+            known = self._counts.get(packed)
+            counts = [0] * len(COUNTED_NAMES) if known is None else decode_counts(known)
+            self._put(key, packed, counts, is_new=known is None)
+
+    def _put(self, key: NoteKey, packed: bytes, counts: list[int], *, is_new: bool) -> None:
+        """Set the figures of a note besides those of orders, or drop it where nothing is left of either."""
+        self._to_show[packed] = None
+        if is_new:
+            self._index(key, packed)
+            self._whole.add(packed)
+        if any(counts) or self._orders.get(packed) is not None:
+            # What `put` does for the one part of these values: most that a commit changes are notes.
+            self._counts.add(packed, encode_counts(counts))
+            self._counts.mark((packed, 0))
+        else:
             self._counts.delete(packed)
             self._unindex(key, packed)
-            self._to_show.rows[packed] = None
-            return
-        if known is None:
-            self._index(key, packed)
-        value = encode_counts(counts)
-        self._counts.put(packed, value)
-        self._to_show.rows[packed] = Row(value, orders)
-
-    def _change_orders(self, packed: bytes, counted: dict[int, int], model: int) -> bytes | None:
-        change = OrdersChange({}, counted, {})
-        add_plain(change.plain, counted, model)
-        orders = changed_orders(self._orders.get(packed), change, 0, has_people=False)
-        if orders.is_empty():
-            self._orders.delete(packed)
-            return None
-        value = encode_orders(orders)
-        self._orders.put(packed, value)
-        return value
 
     def show_model(self, campaign_id: str, model: int) -> None:
         """Show the orders of a campaign's notes by another model."""
         for note_id in self._note_ids.get(campaign_id, ()):
-            for day_start_ms in (None, *self._by_day):
-                packed = pack_note_key(campaign_id, day_start_ms, note_id)
+            for day_ms in (None, *self._by_day):
+                packed = pack_note_key(campaign_id, day_ms, note_id)
                 known = self._orders.get(packed)
-                if known is None:
-                    continue
-                orders = decode_orders(known)
-                orders.plain = orders.of_model(model)
-                value = encode_orders(orders)
-                self._orders.put(packed, value)
-                self._to_show.rows[packed] = Row(self._counts.get(packed) or b"", value)
-                self._to_show.whole.add(packed)
+                if known is not None:
+                    orders = decode_orders(known)
+                    orders.plain = orders.of_model(model)
+                    self._orders.put(packed, encode_orders(orders))
+                    self._to_show[packed] = None
+                    self._whole.add(packed)
 
     def drop_expired(self, watermark_ms: int) -> Changed:
         """Drop the days whose retention has passed; answers what was dropped, to be shown at once.
@@ -120,25 +123,35 @@ class CampaignNotes:
         Were it shown with the rest, nothing in the tables would tell a restart what is still shown.
         """
         dropped = Changed()
-        for day_start_ms in list(self._by_day):
-            if is_note_day_expired(day_start_ms, watermark_ms):
-                for packed in self._by_day.pop(day_start_ms):
+        for day_ms in list(self._by_day):
+            if is_note_day_expired(day_ms, watermark_ms):
+                for packed in self._by_day.pop(day_ms):
                     self._counts.delete(packed)
                     self._orders.delete(packed)
-                    self._to_show.forget(packed)
+                    self._to_show.pop(packed, None)
                     dropped.rows[packed] = None
         return dropped
 
     def _index(self, key: NoteKey, packed: bytes) -> None:
-        campaign_id, day_start_ms, note_id = key
-        if day_start_ms is None:
+        campaign_id, day_ms, note_id = key
+        if day_ms is None:
             self._note_ids.setdefault(campaign_id, set()).add(note_id)
         else:
-            self._by_day.setdefault(day_start_ms, {})[packed] = None
+            self._by_day.setdefault(day_ms, {})[packed] = None
 
     def _unindex(self, key: NoteKey, packed: bytes) -> None:
-        campaign_id, day_start_ms, note_id = key
-        if day_start_ms is None:
-            self._note_ids.get(campaign_id, set()).discard(note_id)
+        campaign_id, day_ms, note_id = key
+        if day_ms is None:
+            self._note_ids[campaign_id].discard(note_id)
         else:
-            self._by_day.get(day_start_ms, {}).pop(packed, None)
+            self._by_day[day_ms].pop(packed, None)
+
+
+def _keys(note_day: NoteDay, watermark_ms: int) -> list[NoteKey]:
+    """The rows in which a note's day counts: to date, and the day itself where it is still kept."""
+    campaign_id, day, note_id = note_day
+    keys: list[NoteKey] = [(campaign_id, None, note_id)]
+    day_ms = day_start_ms(day)
+    if not is_note_day_expired(day_ms, watermark_ms):
+        keys.append((campaign_id, day_ms, note_id))
+    return keys

@@ -316,8 +316,10 @@ class CampaignsProcessor:
         for key, change in changes.by_window(self._timeline).items():
             if not is_expired(key[1], key[2], watermark_ms):
                 self._windows.add(key, change, self._timeline, version, windows)
-        for note_key, counts in changes.by_note().items():
-            self._notes.add(note_key, counts, self._timeline(note_key[0]).newest, watermark_ms)
+        for note_day, counts in changes.notes.items():
+            self._notes.add(note_day, counts, watermark_ms)
+        for note_day, counts in changes.note_orders.items():
+            self._notes.add_orders(note_day, counts, self._timeline(note_day[0]).newest, watermark_ms)
         self._final_ms = watermark_ms
         if windows:
             self._clock.version = version

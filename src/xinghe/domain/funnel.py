@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct, msgpack
 
-from xinghe.domain.counted import day_number, day_start_ms
+from xinghe.domain.counted import day_start_ms
 from xinghe.domain.metrics import (
     COUNTED_NAMES,
     PEOPLE_NAMES,
@@ -18,7 +18,7 @@ from xinghe.domain.metrics import (
 )
 from xinghe.domain.orders import FIRST_COUNTED, FIRST_PEOPLE, OrdersChange, add_plain, decode_orders
 from xinghe.domain.timeline import Timeline
-from xinghe.domain.windows import MINUTE_MS, Size, start_ms
+from xinghe.domain.windows import DAY_MS, MINUTE_MS, SHANGHAI_OFFSET_MS, Size, start_ms
 
 SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d", "total")
 PEOPLE_SIZES: Final = frozenset({"1d", "total"})
@@ -75,12 +75,16 @@ WindowKey = tuple[str, Size, int]
 """Campaign, size, start."""
 NoteKey = tuple[str, int | None, str]
 """Campaign, start of the day or ``None`` for to date, note."""
+NoteDay = tuple[str, int, str]
+"""Campaign, number of the day (`counted.day_number`), note."""
 
 encode_window = msgpack.Encoder().encode
 decode_window = msgpack.Decoder(Window).decode
 encode_counts = msgpack.Encoder().encode
 decode_counts = msgpack.Decoder(list[int]).decode
 
+_SHANGHAI_MINUTES: Final = SHANGHAI_OFFSET_MS // MINUTE_MS
+_DAY_MINUTES: Final = DAY_MS // MINUTE_MS
 _NO_ORDERS: Final = {size: shown_without_orders(has_people=size in PEOPLE_SIZES) for size in SIZES}
 
 
@@ -138,23 +142,25 @@ class Changes:
         self._orders: dict[tuple[str, int], dict[int, int]] = {}
         self._people: list[tuple[str, int, int, int]] = []
         self._spend: list[tuple[str, int, int]] = []
-        self.note_days: dict[tuple[str, int, str], dict[int, int]] = {}
-        """By campaign, start of the day and note: amounts by index of the metric."""
+        self.notes: dict[NoteDay, dict[int, int]] = {}
+        self.note_orders: dict[NoteDay, dict[int, int]] = {}
+        """Of each note's day what orders changed, and before it what else changed: amounts by index of the metric."""
 
     def add_counts(self, campaign_id: str, rows: list[tuple[str | None, int, int, int]]) -> None:
         """Add the ``counts`` of a delta."""
-        note_days = self.note_days
+        plain, orders = (self._minutes, self.notes), (self._orders, self.note_orders)
         for note_id, minute, metric, change in rows:
-            minutes = self._minutes if metric < FIRST_COUNTED else self._orders
+            minutes, notes = plain if metric < FIRST_COUNTED else orders
             counts = minutes.get((campaign_id, minute))
             if counts is None:
                 counts = minutes[campaign_id, minute] = {}
             counts[metric] = counts.get(metric, 0) + change
             if note_id is not None:
-                day = day_start_ms(day_number(minute * MINUTE_MS))
-                counts = note_days.get((campaign_id, day, note_id))
+                # The number of the day, without a call: there are more rows than anything else here.
+                key = campaign_id, (minute + _SHANGHAI_MINUTES) // _DAY_MINUTES + 1, note_id
+                counts = notes.get(key)
                 if counts is None:
-                    counts = note_days[campaign_id, day, note_id] = {}
+                    counts = notes[key] = {}
                 counts[metric] = counts.get(metric, 0) + change
 
     def add_people(self, campaign_id: str, day: int, metric: int, change: int) -> None:
@@ -191,18 +197,6 @@ class Changes:
             for size in SPEND_SIZES:
                 change = _change_of(changes, (campaign_id, size, start_ms(size, hour_start_ms)))
                 change.spend_fen = (change.spend_fen or 0) + amount
-
-    def by_note(self) -> dict[NoteKey, dict[int, int]]:
-        """The changes of each note, by day and to date."""
-        changes: dict[NoteKey, dict[int, int]] = {}
-        for (campaign_id, day, note_id), counts in self.note_days.items():
-            changes[campaign_id, day, note_id] = counts
-            to_date = changes.get((campaign_id, None, note_id))
-            if to_date is None:
-                changes[campaign_id, None, note_id] = counts.copy()
-            else:
-                _add(to_date, counts)
-        return changes
 
 
 def _change_of(changes: dict[WindowKey, Change], key: WindowKey) -> Change:
