@@ -1,4 +1,4 @@
-"""Comparing the last attribution of every order, and that its revisions run 1, 2, 3 … (R9)."""
+"""Comparing the last attribution of every order, and that its revisions run 1, 2, 3 … (R12)."""
 
 from __future__ import annotations
 
@@ -63,4 +63,4 @@ def _differing(truth: Truth, found: FoundAttributions, order: OrderKey) -> list[
         return [("attribution", "one", None)]
     # Revisions are checked one by one.
     value = {name: part for name, part in orjson.loads(found.last[order]).items() if name != "revision"}
-    return list(differing(flat(truth.orders[order]), flat(value)))
+    return list(differing(flat(truth.orders[order].as_json()), flat(value)))

@@ -1,4 +1,4 @@
-"""Comparing what Redis holds with the truth: windows, notes, and the lists of them (DESIGN.md, section 7)."""
+"""Comparing what Redis holds with the truth: windows, notes, and the lists of them (DESIGN.md, section 7; R9, R11)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xinghe.audit.fields import differing, whole_number
-from xinghe.audit.figures import Truth, WindowKey
+from xinghe.audit.figures import NoteDayKey, Truth, WindowKey
 from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.redis_names import (
     CAMPAIGNS,
+    NOTE_DAY,
     Name,
+    day_note_key,
+    day_notes_key,
     name_of,
     note_key,
     notes_key,
@@ -31,6 +34,7 @@ class RedisComparison:
         self._findings = findings
         self._known = truth.campaigns
         self._window_keys = truth.window_keys
+        self._note_day_keys = truth.note_day_keys
         self._listed_campaigns: set[str] = set()
         self._named_campaigns = self._known
         self._seen: set[str] = set()
@@ -38,6 +42,8 @@ class RedisComparison:
         self._notes: dict[str, dict[str, int]] = {}
         self._listed_windows: dict[tuple[str, str], Mapping[str, float]] = {}
         self._listed_notes: dict[str, Mapping[str, float]] = {}
+        self._day_notes: dict[tuple[str, int], dict[str, int]] = {}
+        self._listed_day_notes: dict[tuple[str, int], Mapping[str, float]] = {}
 
     def add(self, key: str, content: Mapping[str, Any] | None) -> None:
         """Compare one key; a second time it is passed over."""
@@ -57,10 +63,14 @@ class RedisComparison:
             self._window(key, name, content)
         elif name.kind == "note":
             self._note(key, name, content)
+        elif name.kind == "day_note":
+            self._day_note(key, name, content)
         elif name.kind == "windows":
             self._listed_windows[name.campaign_id, name.size] = content
-        else:
+        elif name.kind == "notes":
             self._listed_notes[name.campaign_id] = content
+        else:
+            self._listed_day_notes[name.campaign_id, name.start_ms] = content
 
     def finish(self) -> None:
         """Name what is missing, and compare the lists with what they list."""
@@ -72,16 +82,26 @@ class RedisComparison:
             key = note_key(campaign_id, note_id)
             if key not in self._seen:
                 self._differs(key, "key", "a note", None, campaign_id)
+        for campaign_id, start_ms, note_id in sorted(self._note_day_keys):
+            key = day_note_key(campaign_id, start_ms, note_id)
+            if key not in self._seen:
+                self._differs(key, "key", "a note", None, campaign_id)
+        self._compare_lists()
+        self._compare_campaigns()
+
+    def _compare_lists(self) -> None:
+        """Each list with the keys that were found of what it lists."""
         for campaign_id, size in sorted(self._windows.keys() | self._listed_windows.keys()):
             starts = {str(start): float(start) for start in self._windows.get((campaign_id, size), ())}
             listed = self._listed_windows.get((campaign_id, size), {})
             self._compare(windows_key(campaign_id, size), starts, listed, campaign_id)
         for campaign_id in sorted(self._notes.keys() | self._listed_notes.keys()):
-            scores = {note: float(gmv_fen) for note, gmv_fen in self._notes.get(campaign_id, {}).items()}
-            self._compare(
-                notes_key(campaign_id), scores, self._listed_notes.get(campaign_id, {}), campaign_id
-            )
-        self._compare_campaigns()
+            listed = self._listed_notes.get(campaign_id, {})
+            scores = _scores(self._notes.get(campaign_id, {}))
+            self._compare(notes_key(campaign_id), scores, listed, campaign_id)
+        for day in sorted(self._day_notes.keys() | self._listed_day_notes.keys()):
+            listed = self._listed_day_notes.get(day, {})
+            self._compare(day_notes_key(*day), _scores(self._day_notes.get(day, {})), listed, day[0])
 
     def _window(self, key: str, name: Name, found: Mapping[str, str]) -> None:
         self._findings.compared["windows"] += 1
@@ -126,6 +146,20 @@ class RedisComparison:
         expected = self._truth.note_metrics((name.campaign_id, name.note_id))
         self._metrics(key, expected, found, {"version", "updated_ms"}, name.campaign_id)
 
+    def _day_note(self, key: str, name: Name, found: Mapping[str, str]) -> None:
+        self._findings.compared["note_days"] += 1
+        gmv_fen = whole_number(found.get("gmv_fen"))
+        self._day_notes.setdefault((name.campaign_id, name.start_ms), {})[name.note_id] = gmv_fen or 0
+        self._windows.setdefault((name.campaign_id, NOTE_DAY), set()).add(name.start_ms)
+        day: NoteDayKey = (name.campaign_id, name.start_ms, name.note_id)
+        if day not in self._note_day_keys:
+            expired = self._truth.is_note_day_expired(day)
+            why = "its retention has passed" if expired else "nothing counts for it"
+            self._differs(key, "key", f"none: {why}", "a note", name.campaign_id)
+            return
+        expected = self._truth.note_day_metrics(day)
+        self._metrics(key, expected, found, {"version", "updated_ms"}, name.campaign_id)
+
     def _metrics(
         self,
         key: str,
@@ -152,6 +186,10 @@ class RedisComparison:
 
     def _differs(self, key: str, field: str, expected: Any, found: Any, campaign_id: str | None) -> None:
         self._findings.add(Difference("redis", key, field, expected, found), campaign_id=campaign_id)
+
+
+def _scores(gmv_fen: Mapping[str, int]) -> dict[str, float]:
+    return {note_id: float(amount_fen) for note_id, amount_fen in gmv_fen.items()}
 
 
 def compare_redis(

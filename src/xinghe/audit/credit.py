@@ -1,114 +1,109 @@
-"""Who gets the credit (ARCHITECTURE.md, R3 and R4): touches, and the last one that reaches a conversion."""
+"""The credit of an order by each model (ARCHITECTURE.md, R4), and what refunds take back of it (R5)."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from xinghe.domain.events import (
-    AdClicked,
-    CouponClaimed,
-    NoteCommented,
-    NoteEngaged,
-    NoteLiked,
-    NoteViewed,
-    TouchEvent,
-)
+import msgspec
+from msgspec import Struct
 
-TOUCH_TYPES: Final = (NoteViewed, NoteLiked, NoteCommented, NoteEngaged, AdClicked, CouponClaimed)
+from xinghe.audit.models import path_of, weighed
+from xinghe.audit.split import split
+from xinghe.audit.touches import Touch, Touches
+from xinghe.domain.events import OrderPaid
+from xinghe.domain.metrics import MODELS
 
-KIND_METRIC: Final = {
-    "view": "views",
-    "like": "likes",
-    "comment": "comments",
-    "collect": "collects",
-    "share": "shares",
-    "follow": "follows",
-    "ad_click": "ad_clicks",
-    "coupon_claim": None,
-}
-"""Kind of touch to the metric that it adds 1 to."""
+ORDER_MICROS: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """A touch of one person; a coupon claim has neither note nor item."""
+class Credit(Struct, frozen=True, gc=False):
+    """A touch's share of an order, as ``xinghe.order.attributed.v1`` has it; fields of no touch are ``None``."""
 
-    time_ms: int
-    event_id: str
-    kind: str
-    shop_id: str
     campaign_id: str
     note_id: str | None
-    item_id: str | None
+    touch_event_id: str | None
+    touch_time_ms: int | None
+    kind: str | None
+    orders_micros: int
+    gmv_fen: int
+    refund_fen: int
+    direct: bool
 
 
-def touch_of(event: TouchEvent) -> Touch:
-    """The touch that the event is; without a campaign it belongs to ``organic:{shop_id}``."""
-    return Touch(
-        time_ms=event.time_ms,
-        event_id=event.event_id,
-        kind=_kind(event),
-        shop_id=event.shop_id,
-        campaign_id=event.campaign_id if event.campaign_id is not None else f"organic:{event.shop_id}",
-        note_id=None if isinstance(event, CouponClaimed) else event.note_id,
-        item_id=None if isinstance(event, CouponClaimed) else event.item_id,
+class Attribution(Struct, frozen=True):
+    """An order as ``xinghe.order.attributed.v1`` has it, without its revision (R12)."""
+
+    order_id: str
+    person_id: str
+    shop_id: str
+    time_ms: int
+    amount_fen: int
+    refunded_fen: int
+    new_customer: bool
+    refunds: int
+    credits: dict[str, list[Credit]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The value of the record."""
+        value: dict[str, Any] = msgspec.to_builtins(self)
+        return value
+
+
+def credits_of(order: OrderPaid, touches: Touches, payment_window_ms: int) -> dict[str, list[Credit]]:
+    """The credits of an order by model, in the order of the path, before any refund."""
+    winner = touches.winner(order.shop_id, order.time_ms, payment_window_ms)
+    if winner is None:
+        return {model: [_unattributed(order)] for model in MODELS}
+    path = path_of(touches.reaching(order.shop_id, order.time_ms, payment_window_ms))
+    return {model: _split(order, weighed(model, path, winner, payment_window_ms)) for model in MODELS}
+
+
+def _split(order: OrderPaid, weights: Sequence[tuple[Touch, int]]) -> list[Credit]:
+    micros = split(ORDER_MICROS, [weight for _, weight in weights])
+    fen = split(order.amount_fen, [weight for _, weight in weights])
+    return [
+        Credit(
+            campaign_id=touch.campaign_id,
+            note_id=touch.note_id,
+            touch_event_id=touch.event_id,
+            touch_time_ms=touch.time_ms,
+            kind=touch.kind,
+            orders_micros=orders_micros.amount,
+            gmv_fen=gmv_fen.amount,
+            refund_fen=0,
+            direct=touch.item_id == order.item_id,
+        )
+        for (touch, _), orders_micros, gmv_fen in zip(weights, micros, fen, strict=True)
+        if orders_micros.amount or gmv_fen.amount
+    ]
+
+
+def _unattributed(order: OrderPaid) -> Credit:
+    """The whole order, where no touch reaches it."""
+    return Credit(
+        campaign_id=f"unattributed:{order.shop_id}",
+        note_id=None,
+        touch_event_id=None,
+        touch_time_ms=None,
+        kind=None,
+        orders_micros=ORDER_MICROS,
+        gmv_fen=order.amount_fen,
+        refund_fen=0,
+        direct=False,
     )
 
 
-def _kind(event: TouchEvent) -> str:
-    match event:
-        case NoteViewed():
-            return "view"
-        case NoteLiked():
-            return "like"
-        case NoteCommented():
-            return "comment"
-        case NoteEngaged():
-            return event.action
-        case AdClicked():
-            return "ad_click"
-        case CouponClaimed():
-            return "coupon_claim"
+def taken_back(given: Sequence[Credit], amounts_fen: Sequence[int]) -> list[list[int]]:
+    """What each refund, of the amounts given and one after the other, takes back of each credit.
 
-
-@dataclass(slots=True)
-class Line:
-    """Touches ascending by ``(time_ms, event_id)``; text compares as its UTF-8 bytes do."""
-
-    touches: list[Touch] = field(default_factory=list)
-
-    def last(self, time_ms: int, window_ms: int) -> Touch | None:
-        """The last touch at or before ``time_ms``, unless it is more than ``window_ms`` before it.
-
-        The last touch before a conversion is the nearest: where it does not reach, none does.
-        """
-        before = bisect_right(self.touches, time_ms, key=lambda touch: touch.time_ms)
-        if before == 0:
-            return None
-        touch = self.touches[before - 1]
-        return touch if time_ms - touch.time_ms <= window_ms else None
-
-
-class Touches:
-    """All touches of one person, by shop."""
-
-    def __init__(self, touches: Iterable[Touch]) -> None:
-        self._clicks: dict[str, Line] = {}
-        self._all: dict[str, Line] = {}
-        for touch in sorted(touches, key=lambda touch: (touch.time_ms, touch.event_id)):
-            self._all.setdefault(touch.shop_id, Line()).touches.append(touch)
-            if touch.kind == "ad_click":
-                self._clicks.setdefault(touch.shop_id, Line()).touches.append(touch)
-
-    def winner(self, shop_id: str, time_ms: int, window_ms: int) -> Touch | None:
-        """The touch that a conversion at ``time_ms`` is credited to; ``None`` if none reaches it.
-
-        The last ad click within ``window_ms``, else the last touch of any kind.
-        """
-        click = self._clicks.get(shop_id, Line()).last(time_ms, window_ms)
-        if click is not None:
-            return click
-        return self._all.get(shop_id, Line()).last(time_ms, window_ms)
+    A refund is split in proportion to what those before it left of each credit's ``gmv_fen``; all of them together
+    must not be more than there is.
+    """
+    left_fen = [credit.gmv_fen for credit in given]
+    shares = []
+    for amount_fen in amounts_fen:
+        taken_fen = [share.amount for share in split(amount_fen, left_fen)]
+        left_fen = [left - taken for left, taken in zip(left_fen, taken_fen, strict=True)]
+        shares.append(taken_fen)
+    return shares

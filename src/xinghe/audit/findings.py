@@ -47,10 +47,15 @@ class Findings:
         return self.by_kind.total()
 
     def add(
-        self, difference: Difference, *, campaign_id: str | None = None, person_id: str | None = None
+        self,
+        difference: Difference,
+        *,
+        campaign_id: str | None = None,
+        person_id: str | None = None,
+        is_notice: bool = False,
     ) -> None:
-        """Count a difference, as a notice if the campaign or the person it concerns is apart."""
-        if campaign_id in self._apart_campaigns or person_id in self._apart:
+        """Count a difference, as a notice if the campaign or the person it concerns is apart, or if told so."""
+        if is_notice or campaign_id in self._apart_campaigns or person_id in self._apart:
             counts, shown = self.notices_by_kind, self.notices_shown
         else:
             counts, shown = self.by_kind, self.shown

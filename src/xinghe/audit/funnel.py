@@ -1,4 +1,4 @@
-"""Comparing the last upsert of every window in ``xinghe.campaign.funnel.v1`` (R10)."""
+"""Comparing the last upsert of every window in ``xinghe.campaign.funnel.v1`` (R13)."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple
 
-from xinghe.audit.judge import RejectedError, accepted
+from xinghe.audit.judge import RejectedError, SettingsDeleted, accepted
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.domain.events import JOURNEY_EVENTS, CampaignConfigured
+from xinghe.domain.events import JOURNEY_EVENTS, CampaignConfigured, OrderRefunded
 
 JOURNEY_TOPICS: Final = frozenset(event.topic for event in JOURNEY_EVENTS)  # type: ignore[attr-defined]  # all have one
 
@@ -23,11 +23,33 @@ class DeadLetter(NamedTuple):
     value_hash: int
 
 
+class Told(NamedTuple):
+    """A record of the settings' topic: what it tells, and when it was written.
+
+    ``after_gap`` says that records before it are gone from its partition, its campaign's perhaps among them.
+    """
+
+    event: CampaignConfigured | SettingsDeleted
+    told_ms: int
+    after_gap: bool
+
+
+class PlacedRefund(NamedTuple):
+    """An accepted refund's record, for the dead letter that it may need."""
+
+    place: Place
+    person_id: str
+    event_id: str
+    key: bytes | None
+    value_hash: int
+
+
 class Intake:
     """The judgement of records, in the order of each partition.
 
     ``too_late`` holds the places that the dead letters call so: of records of the journeys topics only, since
-    no other record can be too late. ``accepted`` is what came in since the last ``take_accepted``;
+    no other record can be too late. ``accepted`` is what came in since the last ``take_accepted``, but for what
+    settings were ``told``; ``refunds`` are the records of the accepted refunds.
     ``too_late_ms`` is the event time of each record that was believed to be too late; ``settings_places`` are the
     records of the settings' topic, which loses some to compaction.
     """
@@ -36,16 +58,20 @@ class Intake:
         self.too_late = too_late
         self.events_in = 0
         self.accepted: list[Any] = []
+        self.told: list[Told] = []
+        self.refunds: list[PlacedRefund] = []
         self.dead_letters: dict[Place, DeadLetter] = {}
         self.too_late_ms: dict[Place, int] = {}
         self.settings_places: set[Place] = set()
+        self._settings_next: dict[int, int] = {}
+        self._settings_gaps: set[int] = set()
 
     def add(self, records: Iterable[SourceRecord]) -> None:
         """Judge the records and sort them."""
         for record in records:
             self.events_in += 1
             if record.topic == CampaignConfigured.topic:
-                self.settings_places.add(record.place)
+                self._look_for_gap(record.place)
             try:
                 event = accepted(record)
             except RejectedError as rejected:
@@ -54,13 +80,25 @@ class Intake:
             if record.place in self.too_late and record.topic in JOURNEY_TOPICS:
                 self._reject(record, "too_late")
                 self.too_late_ms[record.place] = event.time_ms
+            elif isinstance(event, (CampaignConfigured, SettingsDeleted)):
+                self.told.append(Told(event, record.timestamp_ms, record.partition in self._settings_gaps))
             else:
                 self.accepted.append(event)
+                if isinstance(event, OrderRefunded):
+                    ids = (event.person_id, event.event_id)
+                    self.refunds.append(PlacedRefund(record.place, *ids, record.key, hash(record.value)))
 
     def take_accepted(self) -> list[Any]:
         """The accepted events so far, which are then forgotten here."""
         events, self.accepted = self.accepted, []
         return events
+
+    def _look_for_gap(self, place: Place) -> None:
+        """Compaction takes records from anywhere; the topic's first offset is 0."""
+        self.settings_places.add(place)
+        if place.offset != self._settings_next.get(place.partition, 0):
+            self._settings_gaps.add(place.partition)
+        self._settings_next[place.partition] = place.offset + 1
 
     def _reject(self, record: SourceRecord, reason: str) -> None:
         self.dead_letters[record.place] = DeadLetter(reason, record.key, hash(record.value))

@@ -1,4 +1,4 @@
-"""Names of the Redis keys as DESIGN.md, section 7, gives them, read back into what they name."""
+"""Names of the Redis keys as DESIGN.md, section 7, gives them, and those of notes by day, read back."""
 
 from __future__ import annotations
 
@@ -9,14 +9,29 @@ from typing import Final, Literal, NamedTuple
 CAMPAIGNS: Final = "xinghe:campaigns"
 CAMPAIGN_PREFIX: Final = "xinghe:campaign:"
 
-Kind = Literal["window", "windows", "notes", "note"]
+Kind = Literal["window", "windows", "notes", "note", "day_notes", "day_note"]
+SORTED_SETS: Final = frozenset({"windows", "notes", "day_notes"})
+"""The kinds that list others; the rest are hashes."""
+NOTE_DAY: Final = "noteday"
+"""What stands for the size in the names of notes by day."""
 
-_WINDOW: Final = re.compile(r"(1m|1h|1d):(-?\d+)")
-_WINDOWS: Final = re.compile(r"windows:(1m|1h|1d)")
+_FORMS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
+    ("window", re.compile(r"(?P<size>total)")),
+    ("window", re.compile(r"(?P<size>1m|1h|1d):(?P<start_ms>-?\d+)")),
+    ("windows", re.compile(r"windows:(?P<size>1m|1h|1d|noteday)")),
+    ("notes", re.compile(r"notes")),
+    ("note", re.compile(r"note:(?P<note_id>.+)", re.DOTALL)),
+    ("day_notes", re.compile(r"noteday:(?P<start_ms>-?\d+)")),
+    ("day_note", re.compile(r"noteday:(?P<start_ms>-?\d+):(?P<note_id>.+)", re.DOTALL)),
+)
+"""What follows the campaign in a key."""
 
 
 class Name(NamedTuple):
-    """What a key holds: a window, the list of a size's windows, the list of notes, or a note."""
+    """What a key holds.
+
+    A window, the list of a size's windows (or of the days of notes), the list of notes (of a day), or a note (on a day).
+    """
 
     kind: Kind
     campaign_id: str
@@ -35,6 +50,8 @@ def name_of(key: str, campaign_ids: Collection[str] = ()) -> Name | None:
     Name(kind='window', campaign_id='c1', size='1m', start_ms=60000, note_id='')
     >>> name_of("xinghe:campaign:organic:s1:note:a:b").note_id
     'a:b'
+    >>> name_of("xinghe:campaign:c1:noteday:-28800000:n1")
+    Name(kind='day_note', campaign_id='c1', size='', start_ms=-28800000, note_id='n1')
     """
     parts = key.removeprefix(CAMPAIGN_PREFIX).split(":")
     readings = []
@@ -46,16 +63,11 @@ def name_of(key: str, campaign_ids: Collection[str] = ()) -> Name | None:
 
 
 def _read(campaign_id: str, rest: str) -> Name | None:
-    if rest == "total":
-        return Name("window", campaign_id, "total")
-    if rest == "notes":
-        return Name("notes", campaign_id)
-    if rest.startswith("note:"):
-        return Name("note", campaign_id, note_id=rest.removeprefix("note:"))
-    if match := _WINDOWS.fullmatch(rest):
-        return Name("windows", campaign_id, match[1])
-    if match := _WINDOW.fullmatch(rest):
-        return Name("window", campaign_id, match[1], int(match[2]))
+    for kind, form in _FORMS:
+        if match := form.fullmatch(rest):
+            parts = match.groupdict()
+            size, note_id = parts.get("size", ""), parts.get("note_id", "")
+            return Name(kind, campaign_id, size, int(parts.get("start_ms", 0)), note_id)
     return None
 
 
@@ -66,7 +78,7 @@ def window_key(campaign_id: str, size: str, start_ms: int) -> str:
 
 
 def windows_key(campaign_id: str, size: str) -> str:
-    """The key of the sorted set of a campaign's window starts."""
+    """The key of the sorted set of a campaign's window starts, or of those of its days of notes."""
     return f"{CAMPAIGN_PREFIX}{campaign_id}:windows:{size}"
 
 
@@ -78,3 +90,13 @@ def notes_key(campaign_id: str) -> str:
 def note_key(campaign_id: str, note_id: str) -> str:
     """The key of a note's hash."""
     return f"{CAMPAIGN_PREFIX}{campaign_id}:note:{note_id}"
+
+
+def day_notes_key(campaign_id: str, start_ms: int) -> str:
+    """The key of the sorted set of a campaign's notes of one day."""
+    return f"{CAMPAIGN_PREFIX}{campaign_id}:{NOTE_DAY}:{start_ms}"
+
+
+def day_note_key(campaign_id: str, start_ms: int, note_id: str) -> str:
+    """The key of a note's hash of one day."""
+    return f"{day_notes_key(campaign_id, start_ms)}:{note_id}"

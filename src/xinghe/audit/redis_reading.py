@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from xinghe.audit.redis_names import CAMPAIGN_PREFIX, CAMPAIGNS, name_of
+from xinghe.audit.redis_names import CAMPAIGN_PREFIX, CAMPAIGNS, SORTED_SETS, name_of
 
 KEYS_PER_CALL: Final = 1_000
 
@@ -36,7 +36,7 @@ def _contents(redis: Redis, names: Iterable[str]) -> Iterator[Content | None]:
         name = name_of(key)
         if name is None:
             pipeline.type(key)
-        elif name.kind in {"windows", "notes"}:
+        elif name.kind in SORTED_SETS:
             pipeline.zrange(key, 0, -1, withscores=True)
         else:
             pipeline.hgetall(key)

@@ -12,11 +12,15 @@ from xinghe.audit.findings import Difference, Findings
 
 
 class Report(Struct, frozen=True):
-    """The verdict. ``arrived`` is how many source records came while the audit ran, ``seconds`` how long it took."""
+    """The verdict. ``arrived`` is how many source records came while the audit ran, ``seconds`` how long it took.
+
+    ``waiting_refunds`` are those whose order has not come, without a dead letter yet.
+    """
 
     truth: Truth
     findings: Findings
     dead_letters: int
+    waiting_refunds: int
     arrived: int
     seconds: float
 
@@ -39,6 +43,11 @@ def as_json(report: Report) -> dict[str, Any]:
             "shown": [difference._asdict() for difference in findings.notices_shown],
             "people": truth.apart,
             "campaigns": sorted(truth.apart_campaigns),
+            "settings": truth.apart_settings,
+            "orders": [
+                {"person_id": person_id, "order_id": order_id, "reason": reason}
+                for (person_id, order_id), reason in sorted(truth.apart_orders.items())
+            ],
             "records_arrived": report.arrived,
         },
         "compared": dict(findings.compared),
@@ -47,6 +56,7 @@ def as_json(report: Report) -> dict[str, Any]:
             "counted": truth.counted,
             "duplicates": truth.duplicates,
             "dead_letters": report.dead_letters,
+            "waiting_refunds": report.waiting_refunds,
         },
         "watermark_ms": truth.watermark_ms,
         "seconds": round(report.seconds, 1),
@@ -58,7 +68,7 @@ def as_text(report: Report, apart_shown_max: int = 20) -> Iterator[str]:
     truth, findings = report.truth, report.findings
     yield (
         f"events in {truth.events_in:,}: counted {truth.counted:,}, duplicates {truth.duplicates:,}, "
-        f"dead letters {report.dead_letters:,}"
+        f"dead letters {report.dead_letters:,}, refunds that wait for their order {report.waiting_refunds:,}"
     )
     compared = (f"{name.replace('_', ' ')} {count:,}" for name, count in sorted(findings.compared.items()))
     yield f"compared in {report.seconds:.1f} s: {', '.join(compared) or 'nothing, there is nothing yet'}"
@@ -72,28 +82,47 @@ def as_text(report: Report, apart_shown_max: int = 20) -> Iterator[str]:
     yield f"{report.differences:,} {plural}" + (f" ({by_kind})" if by_kind else "")
 
 
-def _notices(report: Report, apart_shown_max: int) -> Iterator[str]:
+def _notices(report: Report, shown_max: int) -> Iterator[str]:
     truth, findings = report.truth, report.findings
     if report.arrived:
         yield (
             f"notice: {report.arrived:,} source records arrived meanwhile; differences may come from them. "
             "Stop the traffic and audit again."
         )
-    if not truth.apart:
-        return
-    yield (
-        f"notice: {len(truth.apart):,} people cannot be compared exactly, nor the figures of the "
-        f"{len(truth.apart_campaigns):,} campaigns that they came across; what differs there is no failure:"
-    )
-    for person_id in sorted(truth.apart)[:apart_shown_max]:
-        yield f"notice:   person {person_id}: {truth.apart[person_id]}"
-    for campaign_id in sorted(truth.apart_campaigns)[:apart_shown_max]:
-        yield f"notice:   campaign {campaign_id}"
-    if max(len(truth.apart), len(truth.apart_campaigns)) > apart_shown_max:
+    apart = [
+        *(f"person {person_id}: {reason}" for person_id, reason in sorted(truth.apart.items())),
+        *(
+            f"campaign {campaign_id}: {reason}"
+            for campaign_id, reason in sorted(truth.apart_settings.items())
+        ),
+        *(
+            f"campaign {campaign_id}"
+            for campaign_id in sorted(truth.apart_campaigns - truth.apart_settings.keys())
+        ),
+    ]
+    if apart:
+        yield (
+            f"notice: {len(truth.apart):,} people cannot be compared exactly, nor the figures of "
+            f"{len(truth.apart_campaigns):,} campaigns, which they came across or whose settings are not known well "
+            "enough; what differs there is no failure:"
+        )
+        yield from _some(apart, shown_max)
+    letters = [
+        f"order {order_id} of person {person_id}: {reason}"
+        for (person_id, order_id), reason in sorted(truth.apart_orders.items())
+    ]
+    if letters:
+        yield f"notice: {len(letters):,} orders may have dead letters of refunds that fit now that all is known:"
+        yield from _some(letters, shown_max)
+    if apart or letters:
+        yield f"notice: {findings.notices_by_kind.total():,} values differ there"
+        yield from (f"notice:   {_line(difference)}" for difference in findings.notices_shown[:shown_max])
+
+
+def _some(lines: list[str], shown_max: int) -> Iterator[str]:
+    yield from (f"notice:   {line}" for line in lines[:shown_max])
+    if len(lines) > shown_max:
         yield "notice:   ... and more; --json names all of them"
-    yield f"notice: {findings.notices_by_kind.total():,} values differ there"
-    for difference in findings.notices_shown[:apart_shown_max]:
-        yield f"notice:   {_line(difference)}"
 
 
 def _line(difference: Difference) -> str:

@@ -17,6 +17,7 @@ from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Findings
 from xinghe.audit.funnel import FoundFunnel, compare_funnel
 from xinghe.audit.intake import JOURNEY_TOPICS, Intake
+from xinghe.audit.journey import Limits
 from xinghe.audit.log import Log
 from xinghe.audit.record import SourceRecord
 from xinghe.audit.redis_reading import stored
@@ -32,7 +33,7 @@ from xinghe.domain.events import (
 
 CAMPAIGN_TOPICS: Final = (CampaignConfigured.topic, AdSpent.topic)
 TOPICS: Final = (*JOURNEY_TOPICS, *CAMPAIGN_TOPICS, ORDER_ATTRIBUTED, CAMPAIGN_FUNNEL, DEAD_LETTER)
-"""Refunds and identity links are not consumed yet and left out."""
+"""Identity links are not consumed yet and left out."""
 
 SETTLE_S: Final = 5.0
 """After the last commit Redis follows within a moment, and the upserts of the funnel within a second or two."""
@@ -55,9 +56,7 @@ class RecordsGoneError(Exception):
 class AuditOptions(NamedTuple):
     """How the stream is set, and how many differences are named one by one."""
 
-    touch_window_ms: int
-    payment_window_ms: int
-    journey_events_max: int
+    limits: Limits
     shown_max: int
 
 
@@ -65,8 +64,8 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
     """Recompute everything from the source topics and compare; the stream should be idle.
 
     ``kafka_options`` go to every aiokafka client; ``redis`` must decode responses; ``say`` is told how far the audit
-    is. In memory stand the events of one partition (about 1 KB each), a window or note about 0.5 KB, an order about
-    2 KB. Raises ``MissingTopicsError``, ``RecordsGoneError``, and what aiokafka and redis raise.
+    is. In memory stand the events of one partition (about 1 KB each), a window or note about 1 KB (to date and by day
+    4 KB), of an order 2 KB and 0.3 KB for each credit of a model. Raises ``MissingTopicsError``, ``RecordsGoneError``, and what aiokafka and redis raise.
     """
     started_s = time.monotonic()
     log = await Log.open(TOPICS, **kafka_options)
@@ -79,7 +78,7 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
         attributions = FoundAttributions()
         await _read_all(log, ORDER_ATTRIBUTED, attributions.add)
         findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
-        compare_dead_letters(truth, letters, findings)
+        waiting = compare_dead_letters(truth, letters, findings)
         compare_attributions(truth, attributions, findings)
         findings.merge(await _compare_figures(log, redis, truth, options.shown_max, say))
         ends_now = await log.ends(source_partitions)
@@ -89,6 +88,7 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
         truth=truth,
         findings=findings,
         dead_letters=len(letters.letters),
+        waiting_refunds=waiting,
         arrived=sum(ends_now[partition] - ends[partition] for partition in source_partitions),
         seconds=time.monotonic() - started_s,
     )
@@ -102,9 +102,7 @@ async def _recompute(
     for partition, begin in sorted(begins.items()):
         if begin > 0 and partition.topic != CampaignConfigured.topic:
             raise RecordsGoneError(partition, begin)
-    recomputation = Recomputation(
-        options.touch_window_ms, options.payment_window_ms, options.journey_events_max
-    )
+    recomputation = Recomputation(options.limits)
     too_late = letters.too_late
     journeys = [partition for partition in ends if partition.topic in JOURNEY_TOPICS]
     numbers = sorted({partition.partition for partition in journeys})
@@ -117,7 +115,7 @@ async def _recompute(
     intake = Intake(too_late)
     await _take(log, intake, [each for each in ends if each.topic in CAMPAIGN_TOPICS], begins, ends)
     for event in intake.take_accepted():
-        recomputation.add_campaign_event(event)
+        recomputation.add_spend(event)
     recomputation.add_intake(intake)
     say(f"spend and settings: {intake.events_in:,} records")
     return recomputation.finish(len(numbers))

@@ -87,13 +87,15 @@ async def _audit(
     from redis.exceptions import RedisError
 
     from streams.settings import without_password
+    from xinghe.audit.journey import Limits
     from xinghe.audit.log import MissingTopicsError, topic_partitions
     from xinghe.audit.run import TOPICS, AuditOptions, RecordsGoneError, audit
     from xinghe.commands.lag import wait_until_processed
 
     settings = load_settings()
     login: dict[str, Any] = kafka_client_options()
-    options = AuditOptions(settings.touch_window_ms, settings.payment_window_ms, journey_events_max, limit)
+    limits = Limits(settings.touch_window_ms, settings.payment_window_ms, journey_events_max)
+    options = AuditOptions(limits, limit)
     await wait_for_kafka(bootstrap)
     await wait_for_redis(redis_url)
     redis = Redis.from_url(redis_url, decode_responses=True)

@@ -18,7 +18,7 @@ from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.funnel import FoundFunnel, compare_funnel
 from xinghe.audit.record import SourceRecord
 from xinghe.audit.report import Report, as_json, as_text
-from xinghe.audit.truth import truth_of, truth_of_records
+from xinghe.audit.truth import LIMITS, truth_of, truth_of_records
 from xinghe.domain.events import AdClicked, AdSpent, CampaignConfigured, NoteViewed, OrderPaid
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, SIZE_MS
 
@@ -172,7 +172,7 @@ class TestRedis:
         ]
 
     def test_what_differs_in_campaigns_of_people_apart_is_a_notice(self) -> None:
-        truth = truth_of(EVENTS, journey_events_max=2)
+        truth = truth_of(EVENTS, limits=LIMITS._replace(journey_events_max=2))
         keys = redis_of(truth)
         keys[TOTAL]["views"] = "9"
         findings = Findings(apart=truth.apart, apart_campaigns=truth.apart_campaigns)
@@ -482,7 +482,7 @@ class TestReport:
         ]
 
     def test_people_apart_are_named(self) -> None:
-        truth = truth_of(EVENTS, journey_events_max=2)
+        truth = truth_of(EVENTS, limits=LIMITS._replace(journey_events_max=2))
         lines = list(as_text(self.report(truth, Findings())))
         assert "notice:   person p1: 3 events, more than the 2 that a journey keeps" in lines
         assert "notice:   campaign c1" in lines

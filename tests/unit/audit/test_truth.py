@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from xinghe.audit.figures import Truth
+from xinghe.audit.journey import Limits
 from xinghe.audit.judge import SettingsDeleted
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.audit.truth import truth_of, truth_of_records
+from xinghe.audit.truth import LIMITS, truth_of, truth_of_records
 from xinghe.domain.events import (
     AdClicked,
     AdSpent,
@@ -244,7 +245,7 @@ class TestLastTouch:  # R4
 
     def test_shorter_windows_may_be_set(self) -> None:
         events = [view("v", 0), visit("x", 11), paid("P", 21)]
-        truth = truth_of(events, touch_window_ms=10, payment_window_ms=20)
+        truth = truth_of(events, limits=Limits(10, 20, 2_000))
         assert truth.campaigns == {"c1", "unattributed:s1"}
         assert "orders_micros" not in total(truth, "c1")
         assert total(truth, "unattributed:s1")["store_visits"] == 1
@@ -403,8 +404,10 @@ class TestAttributions:  # R9
 class TestApart:  # R11
     def test_a_journey_over_the_bound_is_named(self) -> None:
         events = [view(f"v{number}", number) for number in range(4)]
-        assert truth_of(events, journey_events_max=4).apart == {}
-        truth = truth_of([*events, view("w", 9, campaign_id="c7")], journey_events_max=4)
+        assert truth_of(events, limits=LIMITS._replace(journey_events_max=4)).apart == {}
+        truth = truth_of(
+            [*events, view("w", 9, campaign_id="c7")], limits=LIMITS._replace(journey_events_max=4)
+        )
         assert truth.apart == {"p1": "5 events, more than the 4 that a journey keeps"}
         assert truth.apart_campaigns == {"c1", "c7"}
 
