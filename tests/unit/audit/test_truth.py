@@ -1,6 +1,7 @@
-"""R2 to R9, each on a few events whose figures can be read off the drawing.
+"""R2 to R14, each on a few events whose figures can be read off the drawing.
 
-One column of a drawing is as long as its text says; v is a view, k an ad click, P a payment.
+One column of a drawing is as long as its text says; v is a view, k an ad click, P a payment. Models, refunds, purchases,
+coupons and settings have files of their own.
 """
 
 from __future__ import annotations
@@ -10,70 +11,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from xinghe.audit.figures import Truth
+from tests.unit.audit.events import MIDNIGHT_MS, claim, click, credit, paid, refunded, total, view, visit, who
 from xinghe.audit.journey import Limits
 from xinghe.audit.judge import SettingsDeleted
 from xinghe.audit.record import Place, SourceRecord
 from xinghe.audit.truth import LIMITS, truth_of, truth_of_records
 from xinghe.domain.events import (
-    AdClicked,
     AdSpent,
     CampaignConfigured,
     CartAdded,
-    CouponClaimed,
     ItemFavorited,
     NoteCommented,
     NoteEngaged,
     NoteLiked,
     NoteViewed,
-    OrderPaid,
-    StoreVisited,
 )
+from xinghe.domain.metrics import MODELS
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
-
-MIDNIGHT_MS = 1_740_758_400_000
-"""2025-03-01 00:00 in Shanghai."""
-
-
-def view(event_id: str, at_ms: int, **fields: Any) -> NoteViewed:
-    return NoteViewed(
-        **who(event_id, at_ms, {"campaign_id": "c1", "note_id": "n1", "item_id": "i1", **fields})
-    )
-
-
-def click(event_id: str, at_ms: int, **fields: Any) -> AdClicked:
-    return AdClicked(
-        **who(event_id, at_ms, {"campaign_id": "c2", "note_id": "n2", "item_id": "i2", **fields})
-    )
-
-
-def paid(event_id: str, at_ms: int, **fields: Any) -> OrderPaid:
-    order = {"order_id": "o1", "item_id": "i1", "amount_fen": 1_000}
-    return OrderPaid(**who(event_id, at_ms, {**order, **fields}))
-
-
-def visit(event_id: str, at_ms: int, **fields: Any) -> StoreVisited:
-    return StoreVisited(**who(event_id, at_ms, fields))
-
-
-def who(event_id: str, at_ms: int, fields: dict[str, Any]) -> dict[str, Any]:
-    """``at_ms`` counts from midnight."""
-    return {
-        "event_id": event_id,
-        "time_ms": MIDNIGHT_MS + at_ms,
-        "person_id": "p1",
-        "shop_id": "s1",
-        **fields,
-    }
-
-
-def total(truth: Truth, campaign_id: str) -> dict[str, int]:
-    """The metrics to date that are not 0."""
-    return {name: value for name, value in truth.metrics((campaign_id, "total", 0)).items() if value}
-
-
-def credit(truth: Truth, order_id: str = "o1", person_id: str = "p1") -> Any:
-    return truth.orders[person_id, order_id]["credits"]["last_touch"][0]
 
 
 class TestDuplicates:  # R2
@@ -95,7 +49,8 @@ class TestDuplicates:  # R2
             paid("c", 6 * MINUTE_MS, amount_fen=100),
         ]
         truth = truth_of([payments[index] for index in order])
-        assert total(truth, "unattributed:s1") == {"orders_micros": 1_000_000, "gmv_fen": 1, "buyers": 1}
+        counted = total(truth, "unattributed:s1")
+        assert (counted["orders_micros"], counted["gmv_fen"], counted["buyers"]) == (1_000_000, 1, 1)
         assert (truth.counted, truth.duplicates) == (1, 2)
 
     def test_an_order_id_belongs_to_one_person(self) -> None:
@@ -131,12 +86,11 @@ class TestTouches:  # R3
         )
         assert total(truth_of(events), "c1") == {**each, "engagements": 5}
 
-    def test_a_coupon_claim_adds_nothing_and_makes_no_window(self) -> None:
-        truth = truth_of(
-            [CouponClaimed(**who("q", 0, {"campaign_id": "c1", "coupon_id": "k", "platform": "xhs"}))]
-        )
-        assert truth.windows == {}
+    def test_a_coupon_claim_belongs_to_no_note(self) -> None:
+        truth = truth_of([claim("q", 0)])
+        assert total(truth, "c1") == {"coupon_claims": 1}
         assert truth.counted == 1
+        assert truth.notes == {}
 
     def test_without_a_campaign_it_is_organic(self) -> None:
         truth = truth_of([view("v", 0, campaign_id=None), visit("x", 1)])
@@ -237,8 +191,7 @@ class TestLastTouch:  # R4
         assert credit(truth)["direct"] is (name == "direct_gmv_fen")
 
     def test_a_coupon_claim_earns_an_order_without_note_and_item(self) -> None:
-        claim = CouponClaimed(**who("q", 0, {"campaign_id": "c4", "coupon_id": "k", "platform": "taobao"}))
-        truth = truth_of([claim, paid("P", 5)])
+        truth = truth_of([claim("q", 0, campaign_id="c4"), paid("P", 5)])
         assert total(truth, "c4")["halo_gmv_fen"] == 1_000
         assert (credit(truth)["kind"], credit(truth)["note_id"]) == ("coupon_claim", None)
         assert truth.notes == {}
@@ -251,7 +204,7 @@ class TestLastTouch:  # R4
         assert total(truth, "unattributed:s1")["store_visits"] == 1
 
 
-class TestPeople:  # R5
+class TestPeople:  # R7
     def test_a_person_counts_once_a_day_and_once_to_date(self) -> None:
         # day   0          1
         # p1    v v        v
@@ -268,7 +221,7 @@ class TestPeople:  # R5
         assert (counted["orders_micros"], counted["buyers"]) == (2_000_000, 1)
 
 
-class TestWindows:  # R6
+class TestWindows:  # R9
     def test_a_day_begins_at_midnight_in_shanghai(self) -> None:
         truth = truth_of([view("a", -1), view("b", 0)])
         assert truth.windows.keys() == {
@@ -321,7 +274,7 @@ class TestWindows:  # R6
             assert total(truth, "c1")["views"] == 2
 
 
-class TestNotes:  # R7
+class TestNotes:  # R11
     def test_a_note_has_its_touches_and_what_is_credited_to_them(self) -> None:
         truth = truth_of(
             [view("v", 0), view("w", 1, note_id="n9"), click("k", 2), paid("P", 3), visit("x", DAY_MS)]
@@ -330,10 +283,33 @@ class TestNotes:  # R7
         assert truth.note_metrics(("c1", "n9"))["gmv_fen"] == 0
         assert truth.note_metrics(("c2", "n2"))["gmv_fen"] == 1_000
         assert truth.note_metrics(("c2", "n2"))["store_visits"] == 1
-        assert "viewers" not in truth.note_metrics(("c1", "n1"))
+        assert not truth.note_metrics(("c1", "n1")).keys() & {
+            *("viewers", "coupon_claims", "coupon_redemptions", "coupon_gmv_fen"),
+            *("refunds", "repurchases", "repurchases_30d"),
+        }
+
+    def test_a_note_has_them_by_day_too(self) -> None:
+        # day    0   1
+        #        v   P
+        truth = truth_of([view("v", 0), paid("P", DAY_MS)])
+        days = {
+            start_ms: truth.note_day_metrics(("c1", start_ms, "n1")) for _, start_ms, _ in truth.note_days
+        }
+        assert {start_ms: (day["views"], day["gmv_fen"]) for start_ms, day in days.items()} == {
+            MIDNIGHT_MS: (1, 0),
+            MIDNIGHT_MS + DAY_MS: (0, 1_000),
+        }
+
+    @pytest.mark.parametrize(("early_ms", "is_there"), [(1, True), (0, False)])
+    def test_a_day_of_a_note_is_kept_for_35_days(self, early_ms: int, is_there: bool) -> None:
+        # The day, 35 days, and 1 minute of the watermark.
+        newest = view("w", 36 * DAY_MS + MINUTE_MS - early_ms, note_id="n9")
+        truth = truth_of([view("v", 0), newest])
+        assert (("c1", MIDNIGHT_MS, "n1") in truth.note_days) is is_there
+        assert truth.note_metrics(("c1", "n1"))["views"] == 1
 
 
-class TestSpendAndSettings:  # R8
+class TestSpendAndSettings:  # R10
     def spent(self, event_id: str, hour: int, spend_fen: int, revision: int) -> AdSpent:
         return AdSpent(event_id, "c1", MIDNIGHT_MS + hour * HOUR_MS, spend_fen, revision)
 
@@ -358,34 +334,34 @@ class TestSpendAndSettings:  # R8
             for name, effective_ms in (("a", 5), ("b", 9), ("c", 5))
         )
         truth = truth_of([first, second, third])
-        assert truth.settings == {"c1": {5: third, 9: second}}
-        assert truth_of([first, second, SettingsDeleted("c1")]).settings == {}
+        assert truth.settings["c1"].by_effective_ms == {5: third, 9: second}
+        assert truth_of([first, second, SettingsDeleted("c1")]).settings["c1"].by_effective_ms == {}
 
 
-class TestAttributions:  # R9
-    def test_an_order_with_a_winner(self) -> None:
-        truth = truth_of([click("k", 0), paid("P", 7, item_id="i2")])
-        assert truth.orders["p1", "o1"] == {
+class TestAttributions:  # R12
+    def test_an_order_with_a_touch(self) -> None:
+        truth = truth_of([click("k", 0), paid("P", 7, item_id="i2"), refunded("R", 9, amount_fen=300)])
+        whole = {
+            "campaign_id": "c2",
+            "note_id": "n2",
+            "touch_event_id": "k",
+            "touch_time_ms": MIDNIGHT_MS,
+            "kind": "ad_click",
+            "orders_micros": 1_000_000,
+            "gmv_fen": 1_000,
+            "refund_fen": 300,
+            "direct": True,
+        }
+        assert truth.orders["p1", "o1"].as_json() == {
             "order_id": "o1",
             "person_id": "p1",
             "shop_id": "s1",
             "time_ms": MIDNIGHT_MS + 7,
             "amount_fen": 1_000,
-            "refunded_fen": 0,
-            "credits": {
-                "last_touch": [
-                    {
-                        "campaign_id": "c2",
-                        "note_id": "n2",
-                        "touch_event_id": "k",
-                        "touch_time_ms": MIDNIGHT_MS,
-                        "kind": "ad_click",
-                        "orders_micros": 1_000_000,
-                        "gmv_fen": 1_000,
-                        "direct": True,
-                    }
-                ]
-            },
+            "refunded_fen": 300,
+            "new_customer": True,
+            "refunds": 1,
+            "credits": {model: [whole] for model in MODELS},
         }
 
     def test_an_order_without_one(self) -> None:
@@ -397,11 +373,12 @@ class TestAttributions:  # R9
             "kind": None,
             "orders_micros": 1_000_000,
             "gmv_fen": 1_000,
+            "refund_fen": 0,
             "direct": False,
         }
 
 
-class TestApart:  # R11
+class TestApart:  # R14
     def test_a_journey_over_the_bound_is_named(self) -> None:
         events = [view(f"v{number}", number) for number in range(4)]
         assert truth_of(events, limits=LIMITS._replace(journey_events_max=4)).apart == {}
@@ -411,13 +388,13 @@ class TestApart:  # R11
         assert truth.apart == {"p1": "5 events, more than the 4 that a journey keeps"}
         assert truth.apart_campaigns == {"c1", "c7"}
 
-    def test_an_order_that_came_back_after_it_was_forgotten_is_named(self) -> None:
-        # day  0          20         31 + 2 min: the watermark is past what is kept of day 0
-        #      o1         o1         v
-        again = paid("b", 20 * DAY_MS)
-        newest = view("v", 31 * DAY_MS + 2 * MINUTE_MS, person_id="p2")
-        assert truth_of([paid("a", 0), again]).apart == {}
-        assert "o1" in truth_of([paid("a", 0), again, newest]).apart["p1"]
+    @pytest.mark.parametrize(("newest_days", "is_named"), [(396, False), (397, True)])
+    def test_an_order_that_came_back_after_it_was_forgotten_is_named(
+        self, newest_days: int, is_named: bool
+    ) -> None:
+        again = paid("b", 380 * DAY_MS)
+        newest = view("v", newest_days * DAY_MS, person_id="p2")
+        assert ("p1" in truth_of([paid("a", 0), again, newest]).apart) is is_named
 
 
 def record(event: Any, offset: int, partition: int = 0, **fields: Any) -> SourceRecord:
