@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,11 @@ from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import Truth, WindowKey
 from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.funnel import FoundFunnel, compare_funnel
+from xinghe.audit.journey import Limits
 from xinghe.audit.record import SourceRecord
 from xinghe.audit.report import Report, as_json, as_text
 from xinghe.audit.truth import LIMITS, truth_of, truth_of_records
-from xinghe.domain.events import AdClicked, AdSpent, CampaignConfigured, NoteViewed, OrderPaid
+from xinghe.domain.events import AdClicked, AdSpent, CampaignConfigured, NoteViewed, OrderPaid, OrderRefunded
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, SIZE_MS
 
 MIDNIGHT_MS = 1_740_758_400_000
@@ -35,6 +37,8 @@ EVENTS: list[Any] = [
 HOUR = "xinghe:campaign:c1:1h:" + str(MIDNIGHT_MS)
 TOTAL = "xinghe:campaign:c1:total"
 NOTE = "xinghe:campaign:c1:note:n1"
+DAY_NOTES = f"xinghe:campaign:c1:noteday:{MIDNIGHT_MS}"
+DAY_NOTE = DAY_NOTES + ":n1"
 
 Keys = dict[str, Any]
 
@@ -63,6 +67,11 @@ def redis_of(truth: Truth) -> Keys:
             name: str(value) for name, value in metrics.items()
         }
         keys.setdefault(f"xinghe:campaign:{campaign_id}:notes", {})[note_id] = float(metrics["gmv_fen"])
+    for (campaign_id, start_ms, note_id), metrics in truth.note_days.items():
+        day = f"xinghe:campaign:{campaign_id}:noteday:{start_ms}"
+        keys[f"{day}:{note_id}"] = {name: str(value) for name, value in metrics.items()}
+        keys.setdefault(day, {})[note_id] = float(metrics["gmv_fen"])
+        keys.setdefault(f"xinghe:campaign:{campaign_id}:windows:noteday", {})[str(start_ms)] = float(start_ms)
     return keys
 
 
@@ -98,7 +107,16 @@ class TestRedis:
             (TOTAL, "final", None, "0"),
             (TOTAL, "updated_ms", "a whole number", None),
             (TOTAL, "watermark_ms", f"at most {WATERMARK_MS}", str(WATERMARK_MS + 1)),
+            (TOTAL, "gmv_fen:linear", "900", "899"),
+            (TOTAL, "net_gmv_fen:linear", "900", None),
+            (HOUR, "gmv_fen:linear", None, "900"),
             (NOTE, "gmv_30d_fen", "900", "0"),
+            (NOTE, "refunds", None, "0"),
+            (DAY_NOTE, "net_gmv_fen", "900", "0"),
+            (DAY_NOTES, "n1", 900.0, None),
+            (DAY_NOTES, "n9", None, 1.0),
+            ("xinghe:campaign:c1:windows:noteday", str(MIDNIGHT_MS), float(MIDNIGHT_MS), None),
+            ("xinghe:campaign:c1:windows:noteday", "7", None, 7.0),
             ("xinghe:campaign:c1:windows:1h", str(MIDNIGHT_MS), float(MIDNIGHT_MS), None),
             ("xinghe:campaign:c1:windows:1h", "7", None, 7.0),
             ("xinghe:campaign:c1:windows:1h", str(MIDNIGHT_MS), float(MIDNIGHT_MS), 1.0),
@@ -130,6 +148,24 @@ class TestRedis:
         keys = redis_of(truth)
         del keys[NOTE], keys["xinghe:campaign:c1:notes"]
         assert redis_differences(truth, keys) == [Difference("redis", NOTE, "key", "a note", None)]
+
+    def test_a_missing_day_of_a_note_is_named(self, truth: Truth) -> None:
+        keys = redis_of(truth)
+        del keys[DAY_NOTE], keys[DAY_NOTES], keys["xinghe:campaign:c1:windows:noteday"]
+        assert redis_differences(truth, keys) == [Difference("redis", DAY_NOTE, "key", "a note", None)]
+
+    def test_a_day_of_a_note_past_its_retention_is_named(self, truth: Truth) -> None:
+        keys = redis_of(truth)
+        day = f"xinghe:campaign:c1:noteday:{MIDNIGHT_MS - 36 * DAY_MS - 8 * HOUR_MS}"
+        old = f"xinghe:campaign:c1:noteday:{MIDNIGHT_MS - 36 * DAY_MS}"
+        for start, key in ((MIDNIGHT_MS - 36 * DAY_MS, old), (MIDNIGHT_MS - 36 * DAY_MS - 8 * HOUR_MS, day)):
+            keys[key] = {"n1": 0.0}
+            keys[key + ":n1"] = dict.fromkeys(keys[DAY_NOTE], "0")
+            keys["xinghe:campaign:c1:windows:noteday"][str(start)] = float(start)
+        assert [(each.where, each.expected) for each in redis_differences(truth, keys)] == [
+            (old + ":n1", "none: its retention has passed"),
+            (day + ":n1", "none: its retention has passed"),
+        ]
 
     def test_a_window_past_its_retention_is_named(self, truth: Truth) -> None:
         start_ms = MIDNIGHT_MS - 36 * DAY_MS
@@ -309,7 +345,7 @@ class TestAttributions:
     where = "order o1 of person p1"
 
     def right(self, truth: Truth, revision: int) -> Any:
-        return msgspec.json.decode(orjson.dumps({**truth.orders["p1", "o1"], "revision": revision}))
+        return msgspec.json.decode(orjson.dumps({**truth.orders["p1", "o1"].as_json(), "revision": revision}))
 
     def test_only_the_last_revision_must_be_the_truth(self, truth: Truth) -> None:
         first = {**self.right(truth, 1), "credits": {"last_touch": []}}
@@ -460,13 +496,132 @@ class TestDeadLetters:
         assert self.differences(*self.right, letter(gone, "malformed")) == []
 
 
+def paid_and_refunded(*events: Any) -> list[SourceRecord]:
+    """Their records, all of person p1, each topic's in the order given."""
+    offsets: Counter[str] = Counter()
+    records = []
+    for event in events:
+        value = msgspec.json.encode(event)
+        offset = offsets[event.topic]
+        offsets[event.topic] += 1
+        records.append(SourceRecord(event.topic, 0, offset, MIDNIGHT_MS + 90 * DAY_MS, b"p1", value))
+    return records
+
+
+def refund(event_id: str, days: int, amount_fen: int, refund_id: str = "") -> OrderRefunded:
+    time_ms = MIDNIGHT_MS + days * DAY_MS
+    return OrderRefunded(event_id, "p1", time_ms, "s1", "o1", refund_id or event_id, amount_fen)
+
+
+def payment(event_id: str, days: int, amount_fen: int, order_id: str = "o1") -> OrderPaid:
+    return OrderPaid(event_id, "p1", MIDNIGHT_MS + days * DAY_MS, "s1", order_id, "i1", amount_fen)
+
+
+class TestLettersOfRefunds:
+    def compared(
+        self, records: list[SourceRecord], *letters: Any, limits: Limits = LIMITS
+    ) -> tuple[Findings, int]:
+        found = FoundDeadLetters()
+        for each in letters:
+            found.add(each)
+        truth = truth_of_records(records, limits=limits)
+        findings = Findings()
+        return findings, compare_dead_letters(truth, found, findings)
+
+    def test_one_that_does_not_fit_must_be_there_with_its_first_record(self) -> None:
+        records = paid_and_refunded(payment("P", 0, 100), refund("a", 1, 101), refund("a", 1, 101))
+        first, copy = records[1:]
+        assert not self.compared(records, letter(first, "refund_exceeds_order"))[0].differences
+        assert [each.where.split("@")[-1] for each in self.compared(records)[0].shown] == [
+            "0",
+            "source topics",
+        ]
+        findings, _ = self.compared(records, letter(copy, "refund_exceeds_order"))
+        assert [(each.expected, each.found) for each in findings.shown] == [
+            ("refund_exceeds_order", None),
+            (None, "refund_exceeds_order"),
+        ]
+
+    def test_one_that_fits_must_not_be_there(self) -> None:
+        records = paid_and_refunded(payment("P", 0, 100), refund("a", 1, 100))
+        for reason in ("refund_exceeds_order", "order_unknown"):
+            findings, _ = self.compared(records, letter(records[1], reason))
+            assert findings.by_kind == {"dead-letter": 1, "accounting": 1}
+
+    @pytest.mark.parametrize("newest_days", [31, 33])
+    def test_one_without_order_may_be_there_once_its_time_is_past(self, newest_days: int) -> None:
+        newest = payment("P", newest_days, 5, order_id="o9")
+        records = paid_and_refunded(refund("a", 0, 100), newest)
+        findings, waiting = self.compared(records)
+        assert (findings.differences, waiting) == (0, 1)
+        findings, waiting = self.compared(records, letter(records[0], "order_unknown"))
+        if newest_days == 33:
+            assert (findings.differences, waiting) == (0, 0)
+        else:
+            assert findings.by_kind == {"dead-letter": 1, "accounting": 1}
+        findings, _ = self.compared(records, letter(records[0], "refund_exceeds_order"))
+        assert findings.differences
+
+    def test_one_that_once_did_not_fit_is_a_notice(self) -> None:
+        # The payment of 100 came first and refused the refund; the one that counts is larger.
+        records = paid_and_refunded(payment("P", 1, 100), refund("a", 2, 500), payment("Q", 0, 900))
+        findings, _ = self.compared(records, letter(records[1], "refund_exceeds_order"))
+        assert (findings.differences, findings.notices_by_kind) == (0, {"dead-letter": 1})
+        assert not self.compared(records)[0].notices_by_kind
+        assert self.compared(records, letter(records[1], "order_unknown"))[0].differences
+
+    def test_those_of_people_apart_are_notices(self) -> None:
+        records = paid_and_refunded(payment("P", 0, 100), refund("a", 1, 50), refund("b", 2, 51))
+        few = LIMITS._replace(journey_events_max=2)
+        findings, _ = self.compared(records, letter(records[1], "order_unknown"), limits=few)
+        assert (findings.differences, findings.notices_by_kind) == (0, {"dead-letter": 2})
+
+
+def settings_record(
+    offset: int, told_ms: int, campaign_id: str = "c1", model: Any = "linear", value: bytes | None = b""
+) -> SourceRecord:
+    setting = CampaignConfigured(campaign_id, "s1", "spring", MIDNIGHT_MS, model)
+    as_bytes = msgspec.json.encode(setting) if value == b"" else value
+    return SourceRecord(CampaignConfigured.topic, 0, offset, told_ms, campaign_id.encode(), as_bytes)
+
+
+class TestSettingsApart:
+    newest = SourceRecord(
+        NoteViewed.topic,
+        0,
+        0,
+        MIDNIGHT_MS + 9 * DAY_MS,
+        b"p1",
+        msgspec.json.encode(NoteViewed("v", "p1", MIDNIGHT_MS + 9 * DAY_MS, "n1", "s1", "c1")),
+    )
+
+    def test_a_campaign_whose_setting_was_told_late_is_named(self) -> None:
+        truth = truth_of_records([self.newest, settings_record(0, MIDNIGHT_MS + 3 * DAY_MS)])
+        assert truth.apart_settings == {"c1": "a setting was told 72 hours after its time"}
+        assert truth.apart_campaigns == {"c1"}
+        assert not truth_of_records([self.newest, settings_record(0, MIDNIGHT_MS)]).apart_settings
+
+    def test_after_a_gap_earlier_settings_are_not_known(self) -> None:
+        records = [settings_record(0, MIDNIGHT_MS, "c1"), settings_record(2, MIDNIGHT_MS, "c2")]
+        assert truth_of_records(records).apart_settings == {"c2": "its topic has lost settings to compaction"}
+
+    def test_deleted_settings_count_and_leave_the_default(self) -> None:
+        records = [settings_record(0, MIDNIGHT_MS), settings_record(1, MIDNIGHT_MS, value=None)]
+        truth = truth_of_records(records)
+        assert (truth.counted, truth.settings["c1"].newest_model()) == (2, "last_touch")
+
+
 class TestReport:
     def report(self, truth: Truth, findings: Findings) -> Report:
-        return Report(truth=truth, findings=findings, dead_letters=0, arrived=0, seconds=0.5)
+        return Report(
+            truth=truth, findings=findings, dead_letters=0, waiting_refunds=0, arrived=0, seconds=0.5
+        )
 
     def test_no_differences(self, truth: Truth) -> None:
         lines = list(as_text(self.report(truth, Findings())))
-        assert lines[0] == "events in 5: counted 5, duplicates 0, dead letters 0"
+        assert lines[0] == (
+            "events in 5: counted 5, duplicates 0, dead letters 0, refunds that wait for their order 0"
+        )
         assert lines[-1] == "0 differences"
 
     def test_differences_are_limited_and_counted(self, truth: Truth) -> None:
@@ -487,6 +642,11 @@ class TestReport:
         assert "notice:   person p1: 3 events, more than the 2 that a journey keeps" in lines
         assert "notice:   campaign c1" in lines
 
+    def test_orders_whose_refunds_are_unsure_are_named(self) -> None:
+        truth = truth_of([*EVENTS, OrderPaid("Q", "p1", MIDNIGHT_MS + 3 * HOUR_MS, "s1", "o1", "i1", 800)])
+        lines = list(as_text(self.report(truth, Findings())))
+        assert "notice:   order o1 of person p1: its payments differ from each other" in lines
+
     def test_json(self, truth: Truth) -> None:
         findings = Findings()
         findings.add(Difference("funnel", "c1|1h|0", "final", True, False))
@@ -495,4 +655,10 @@ class TestReport:
         assert document["shown"] == [
             {"kind": "funnel", "where": "c1|1h|0", "field": "final", "expected": True, "found": False}
         ]
-        assert document["events"] == {"in": 5, "counted": 5, "duplicates": 0, "dead_letters": 0}
+        assert document["events"] == {
+            "in": 5,
+            "counted": 5,
+            "duplicates": 0,
+            "dead_letters": 0,
+            "waiting_refunds": 0,
+        }
