@@ -16,6 +16,7 @@ from xinghe.domain.events import (
     NoteLiked,
     NoteViewed,
     OrderPaid,
+    OrderRefunded,
     StoreVisited,
 )
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
@@ -37,14 +38,20 @@ OFFSETS_MS: Final = (
 )
 """Around the edges of windows, of lags and of what a touch reaches; within 31 days, so that none is too late."""
 
+AMOUNTS_FEN: Final = (1, 2, 3, 7, 100, 333, 1_000)
+"""Of orders and refunds alike: some refunds are whole, some a part, some more than was paid."""
+COUPON_IDS: Final = (None, ["k0"], ["k1", "k0", "k1"], [])
+NEW_CUSTOMER: Final = (None, None, None, True, False)
+
 # Neither in the order of arrival nor of time, and some beyond ASCII: ties are decided by the bytes of UTF-8.
 EVENT_IDS: Final = tuple(f"{letter}{number}" for letter in ("e", "E", "é", "𝛆") for number in range(12))
 
 CONVERSION_TYPES: Final = (StoreVisited, ItemFavorited, CartAdded, OrderPaid)
 TYPES: Final = (
-    *(NoteViewed, NoteViewed, NoteLiked, NoteCommented, NoteEngaged, AdClicked, AdClicked, CouponClaimed),
+    *(NoteViewed, NoteViewed, NoteLiked, NoteCommented, NoteEngaged, AdClicked, AdClicked),
+    *(CouponClaimed, CouponClaimed),
     *CONVERSION_TYPES,
-    *(OrderPaid, OrderPaid),
+    *(OrderPaid, OrderPaid, OrderPaid, OrderRefunded, OrderRefunded, OrderRefunded),
 )
 
 times_ms = st.one_of(
@@ -73,14 +80,24 @@ def _event(
         "time_ms": time_ms,
     }
     if event_type is CouponClaimed:
-        return CouponClaimed(**values, campaign_id=campaign_id, coupon_id="k1", platform="taobao")
+        return CouponClaimed(**values, campaign_id=campaign_id, coupon_id=f"k{number % 2}", platform="taobao")
+    amount_fen = AMOUNTS_FEN[number % 7]
+    if event_type is OrderRefunded:
+        # Of an order that nobody pays too, and few ids, so that refunds come again under another event_id.
+        values |= {"order_id": f"o{number // 7 % 4}", "refund_id": f"r{number // 28 % 3}"}
+        return OrderRefunded(**values, amount_fen=amount_fen)
     if event_type not in CONVERSION_TYPES:
         values |= {"note_id": note_id, "campaign_id": campaign_id}
     if event_type is NoteEngaged:
         values["action"] = ("collect", "share", "follow")[number % 3]
     if event_type is OrderPaid:
         # Few ids, so that orders come again under another event_id, and from another person.
-        values |= {"order_id": f"o{number % 3}", "amount_fen": number + 1}
+        values |= {
+            "order_id": f"o{number // 7 % 3}",
+            "amount_fen": amount_fen,
+            "coupon_ids": COUPON_IDS[number % 4],
+            "new_customer": NEW_CUSTOMER[number % 5],
+        }
     may_lack_item = event_type not in {ItemFavorited, CartAdded, OrderPaid}
     return event_type(**values, item_id=None if may_lack_item and number % 4 == 0 else item_id)
 
@@ -95,7 +112,7 @@ _events = st.builds(
     campaign_id=st.sampled_from(CAMPAIGNS),
     note_id=st.sampled_from(NOTES),
     item_id=st.sampled_from(ITEMS),
-    number=st.integers(0, 999),
+    number=st.integers(0, 9_999),
 )
 
 

@@ -1,4 +1,4 @@
-"""The stream against the plain recomputation: whatever the order, the batches, the commits and the crashes (R1-R11)."""
+"""The stream against the plain recomputation: whatever the order, the batches, the commits and the crashes (R1-R14)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from streams.partitions import partition_of
 from tests.pipeline import Pipeline
-from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events
-from xinghe.audit.figures import Truth
+from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, times_ms
+from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.truth import truth_of
-from xinghe.domain.events import CAMPAIGN_EVENTS, AdSpent, NoteViewed, OrderPaid
+from xinghe.domain.events import (
+    CAMPAIGN_EVENTS,
+    AdSpent,
+    CampaignConfigured,
+    NoteViewed,
+    OrderPaid,
+    OrderRefunded,
+)
 from xinghe.domain.funnel import decode_window, unpack_key
-from xinghe.domain.metrics import COUNTED_NAMES
+from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES, MODELS
 from xinghe.domain.windows import DAY_MS, HOUR_MS, SIZE_MS, start_ms
 
 PARTITIONS: Final = 2
@@ -87,19 +94,41 @@ class Run:
             again += [self._log.pop(place) for place in self._uncommitted.pop((stage, partition), [])]
         self.feed(again)
 
-    def accepted(self) -> list[Any]:
-        """What is in the log and not in the dead letters."""
-        rejected = set()
+    def letters(self) -> dict[Place, str]:
+        """The reason of each dead letter, by the place of its record; each comes once."""
+        letters = {}
         for letter in self.pipeline.dead_letters():
             headers = dict(letter.headers)
-            assert headers["reason"] == b"too_late", headers
             place = (
                 headers["source_topic"].decode(),
                 int(headers["source_partition"]),
                 int(headers["source_offset"]),
             )
-            rejected.add(place)
-        return [event for place, event in self._log.items() if place not in rejected]
+            assert place not in letters, headers
+            assert msgspec.json.decode(letter.value or b"", type=type(self._log[place])) == self._log[place]
+            letters[place] = headers["reason"].decode()
+        return letters
+
+    def refund_letters(self) -> dict[RefundKey, str]:
+        """The reasons of the refunds that were accepted and refused; the first record of each has the letter."""
+        first: dict[RefundKey, Place] = {}
+        letters = self.letters()
+        for place, event in self._log.items():
+            if letters.get(place) != "too_late":
+                first.setdefault((getattr(event, "person_id", ""), event_key(event)), place)
+        found: dict[RefundKey, str] = {}
+        for place, reason in letters.items():
+            if reason != "too_late":
+                event = self._log[place]
+                assert isinstance(event, OrderRefunded), (place, reason)
+                assert first[event.person_id, event.event_id] == place, "a later copy is a duplicate"
+                found[event.person_id, event.event_id] = reason
+        return found
+
+    def accepted(self) -> list[Any]:
+        """What is in the log and was not too late; refunds are accepted before they are refused."""
+        letters = self.letters()
+        return [event for place, event in self._log.items() if letters.get(place) != "too_late"]
 
     def truth(self) -> Truth:
         return truth_of(
@@ -109,15 +138,20 @@ class Run:
         )
 
 
+def event_key(event: Any) -> str:
+    """Its ``event_id``; settings have none."""
+    return getattr(event, "event_id", "")
+
+
 def assert_equal_to(truth: Truth, run: Run) -> None:
-    """Redis, the funnel topic, the notes and the attributions show the truth."""
+    """Redis, the funnel topic, the notes, the attributions and the dead letters of refunds show the truth."""
     pipeline = run.pipeline
     windows = pipeline.windows()
     assert windows == truth.windows
     versions = {
-        unpack_key(key): decode_window(value).version
+        unpack_key(key): decode_window(row.value).version
         for sink in pipeline.sinks
-        for key, value in sink.windows.items()
+        for key, row in sink.windows.items()
     }
     upserts = {key: upsert for key, upsert in pipeline.upserts().items() if upsert is not None}
     assert {key: upsert["metrics"] for key, upsert in upserts.items()} == windows
@@ -127,10 +161,21 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
         end = None if key[1] == "total" else key[2] + SIZE_MS[key[1]]
         assert (upsert["campaign_id"], upsert["size"], upsert["start_ms"], upsert["end_ms"]) == (*key, end)
         if truth.counts.get(key):
-            assert upsert["shop_id"] in truth.shops_seen[key[0]], key
-    notes = {note: {name: metrics[name] for name in COUNTED_NAMES} for note, metrics in truth.notes.items()}
-    assert pipeline.notes() == notes
+            shops = truth.shops_seen[key[0]] | truth.shops_configured.get(key[0], set())
+            assert upsert["shop_id"] in shops, key
+    to_date = {(campaign_id, None, note_id): note for (campaign_id, note_id), note in truth.notes.items()}
+    assert pipeline.notes() == to_date | truth.note_days
     assert_attributions(truth, pipeline)
+    assert_refund_letters(truth, run)
+
+
+def assert_refund_letters(truth: Truth, run: Run) -> None:
+    """Rules 9 and 10: those that do not fit, those that waited too long, and what once did not fit."""
+    found = run.refund_letters()
+    exceeding = {refund for refund, reason in found.items() if reason == "refund_exceeds_order"}
+    assert truth.refused <= exceeding
+    assert exceeding <= truth.refused | truth.unsure
+    assert found.keys() - exceeding <= {refund for refund, is_past in truth.waiting.items() if is_past}
 
 
 def assert_attributions(truth: Truth, pipeline: Pipeline) -> None:
@@ -139,30 +184,44 @@ def assert_attributions(truth: Truth, pipeline: Pipeline) -> None:
     for order, revisions in found.items():
         assert [value["revision"] for value in revisions] == list(range(1, len(revisions) + 1)), order
         for value in revisions:
-            shares = value["credits"]["last_touch"]
-            assert sum(credit["orders_micros"] for credit in shares) == ORDER_MICROS
-            assert sum(credit["gmv_fen"] for credit in shares) == value["amount_fen"]
+            assert value["credits"].keys() == set(MODELS)
+            for shares in value["credits"].values():
+                assert sum(credit["orders_micros"] for credit in shares) == ORDER_MICROS
+                assert sum(credit["gmv_fen"] for credit in shares) == value["amount_fen"]
+                assert sum(credit["refund_fen"] for credit in shares) == value["refunded_fen"]
+                assert all(0 <= credit["refund_fen"] <= credit["gmv_fen"] for credit in shares)
         last = {name: value for name, value in revisions[-1].items() if name != "revision"}
-        assert last == truth.orders[order]
+        assert last == truth.orders[order].as_json()
+
+
+SUMMED: Final = (*COUNTED_NAMES, *MODEL_COUNTED_NAMES, "net_gmv_fen")
 
 
 def assert_adds_up(truth: Truth, pipeline: Pipeline) -> None:
-    """Smaller windows add up to larger ones, campaigns to the orders, where nothing has expired."""
+    """Smaller windows add up to larger ones, campaigns to the orders by each model, where nothing has expired."""
     windows = pipeline.windows()
-    orders_fen = sum(order["amount_fen"] for order in truth.orders.values())
+    orders = truth.orders.values()
     totals = [metrics for key, metrics in windows.items() if key[1] == "total"]
-    assert sum(metrics["gmv_fen"] for metrics in totals) == orders_fen
-    assert sum(metrics["orders_micros"] for metrics in totals) == ORDER_MICROS * len(truth.orders)
+    for model in MODELS:
+        sums_to_date = [
+            sum(metrics.get(f"{name}:{model}", 0) for metrics in totals)
+            for name in ("orders_micros", "gmv_fen", "refund_fen")
+        ]
+        assert sums_to_date == [
+            ORDER_MICROS * len(orders),
+            sum(order.amount_fen for order in orders),
+            sum(order.refunded_fen for order in orders),
+        ], model
     for small, large in (("1m", "1h"), ("1h", "1d"), ("1d", "total")):
-        sums: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(COUNTED_NAMES, 0))
+        sums: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: dict.fromkeys(SUMMED, 0))
         for (campaign_id, size, start), metrics in windows.items():
             if size == small:
                 total = sums[campaign_id, start_ms(large, start)]
-                for name in COUNTED_NAMES:
+                for name in SUMMED:
                     total[name] += metrics[name]
         for (campaign_id, size, start), metrics in windows.items():
             if size == large and not _has_lost(truth, campaign_id, small, large, start):
-                assert sums[campaign_id, start] == {name: metrics[name] for name in COUNTED_NAMES}
+                assert sums[campaign_id, start] == {name: metrics[name] for name in SUMMED}
 
 
 def _has_lost(truth: Truth, campaign_id: str, small: str, large: str, start: int) -> bool:
@@ -174,17 +233,41 @@ def _has_lost(truth: Truth, campaign_id: str, small: str, large: str, start: int
     )
 
 
+REAL_CAMPAIGNS: Final = tuple(campaign for campaign in CAMPAIGNS if campaign)
+
 spends = st.lists(
     st.builds(
         AdSpent,
         event_id=st.uuids(version=4).map(str),
-        campaign_id=st.sampled_from([campaign for campaign in CAMPAIGNS if campaign]),
+        campaign_id=st.sampled_from(REAL_CAMPAIGNS),
         hour_start_ms=st.sampled_from([MIDNIGHT_MS, MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + 8 * HOUR_MS]),
         spend_fen=st.integers(0, 999),
         revision=st.integers(0, 2),
     ),
     max_size=4,
 )
+
+CHOICES: Final = (*MODELS, "markov")
+
+
+def settings_told(effective_ms: st.SearchStrategy[int]) -> st.SearchStrategy[list[CampaignConfigured]]:
+    """A few settings of the campaigns."""
+    one = st.builds(
+        CampaignConfigured,
+        campaign_id=st.sampled_from(REAL_CAMPAIGNS),
+        shop_id=st.sampled_from(("s1", "s2")),
+        name=st.just("spring"),
+        effective_ms=effective_ms,
+        model=st.sampled_from(CHOICES),
+    )
+    return st.lists(one, max_size=4)
+
+
+def settings_in_time(events: Sequence[Any]) -> st.SearchStrategy[list[CampaignConfigured]]:
+    """Settings that may be told at any time: no minute after them is ever dropped (R10)."""
+    newest_ms = max((event.time_ms for event in events), default=MIDNIGHT_MS)
+    return settings_told(st.integers(newest_ms - 47 * HOUR_MS, newest_ms + HOUR_MS))
+
 
 steps = st.lists(st.tuples(st.integers(1, 12), st.sampled_from(STEPS)), min_size=1, max_size=12)
 
@@ -213,28 +296,39 @@ journeys_of_both = journey_events().map(over_both_partitions)
 bounded = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@given(data=st.data(), events=journeys_of_both, reports=spends, schedule=steps)
+@given(data=st.data(), events=journeys_of_both, reports=spends, known=settings_told(times_ms), schedule=steps)
 @bounded
 def test_any_order_batching_commit_and_crash_gives_the_truth(
-    data: st.DataObject, events: list[Any], reports: list[AdSpent], schedule: list[tuple[int, str]]
+    data: st.DataObject,
+    events: list[Any],
+    reports: list[AdSpent],
+    known: list[CampaignConfigured],
+    schedule: list[tuple[int, str]],
 ) -> None:
-    run = run_of(data.draw(st.permutations([*events, *reports, *reports[:1]])), schedule)
+    later = data.draw(settings_in_time(events))
+    run = run_of([*known, *data.draw(st.permutations([*events, *reports, *reports[:1], *later]))], schedule)
     truth = run.truth()
-    assert not run.pipeline.dead_letters()
+    assert set(run.letters().values()) <= {"refund_exceeds_order"}
+    assert not truth.apart
     assert_equal_to(truth, run)
     assert_adds_up(truth, run.pipeline)
 
 
-SHIFT_DAYS: Final = (0, 0, 0, 1, 3, 20, 32, 62, 64, 100, 450)
-"""Beyond the retention of minutes, hours, days, conversions and touches."""
+SHIFT_DAYS: Final = (0, 0, 0, 1, 3, 20, 30, 32, 62, 64, 90, 91, 100, 365, 366, 450)
+"""Beyond the retention of minutes, hours, days, conversions and touches, and around the edges of R6."""
+REFUND_DAYS: Final = (0, 0, 0, 20, 32, 300, -40)
+"""From an order to its refund, besides the refund's own time of the month; an order is surely kept for 365."""
 
 
-@given(data=st.data(), events=journeys_of_both, schedule=steps)
+@given(data=st.data(), events=journeys_of_both, known=settings_told(times_ms), schedule=steps)
 @bounded
 def test_over_years_what_expires_and_comes_too_late_gives_the_truth(
-    data: st.DataObject, events: list[Any], schedule: list[tuple[int, str]]
+    data: st.DataObject,
+    events: list[Any],
+    known: list[CampaignConfigured],
+    schedule: list[tuple[int, str]],
 ) -> None:
-    shifted = [spread(event, data) for event in first_of_each_id(events)]
+    shifted = spread(first_of_each_id(events), data)
     # One event in each partition, so that the campaigns' watermark moves.
     starts = [
         NoteViewed(
@@ -250,8 +344,13 @@ def test_over_years_what_expires_and_comes_too_late_gives_the_truth(
         if (days := data.draw(st.sampled_from([0, 3, 40, 500])))
     ]
     copies = data.draw(st.lists(st.sampled_from(shifted), max_size=4)) if shifted else []
-    run = run_of([*starts, *data.draw(arrival(shifted + ends + copies))], schedule)
+    arriving: list[Any] = data.draw(arrival(shifted + ends + copies))
+    at = data.draw(st.integers(0, len(arriving)))
+    later = data.draw(settings_in_time(shifted + ends))
+    run = run_of([*known, *starts, *arriving[:at], *later, *arriving[at:]], schedule)
     truth = run.truth()
+    # A refund_id that comes back after it waited too long is left open (R2, R14).
+    assume(not truth.apart)
     assert_equal_to(truth, run)
     assert_adds_up(truth, run.pipeline)
 
@@ -260,14 +359,36 @@ def first_of_each_id(events: list[Any]) -> list[Any]:
     return list({event.event_id: event for event in events}.values())
 
 
-def spread(event: Any, data: st.DataObject) -> Any:
-    """The event at a time far away. A payment gets an order of its own: what becomes of an ``order_id`` that comes
-    back after its order was forgotten is left open (R2, R11).
+def spread(events: list[Any], data: st.DataObject) -> list[Any]:
+    """The events at times far away. A payment gets an order of its own: what becomes of an ``order_id`` that comes
+    back after its order was forgotten is left open (R2, R14). A refund stays near the order that it gets.
     """
-    event = msgspec.structs.replace(
-        event, time_ms=event.time_ms + data.draw(st.sampled_from(SHIFT_DAYS)) * DAY_MS
-    )
-    return msgspec.structs.replace(event, order_id=event.event_id) if isinstance(event, OrderPaid) else event
+    orders = [
+        msgspec.structs.replace(
+            event, time_ms=event.time_ms + _days(data, SHIFT_DAYS) * DAY_MS, order_id=event.event_id
+        )
+        for event in events
+        if isinstance(event, OrderPaid)
+    ]
+    refunds = []
+    for refund in events:
+        theirs = [order for order in orders if order.person_id == refund.person_id]
+        if isinstance(refund, OrderRefunded) and theirs:
+            order = data.draw(st.sampled_from(theirs))
+            after_ms = refund.time_ms - MIDNIGHT_MS + _days(data, REFUND_DAYS) * DAY_MS
+            refunds.append(
+                msgspec.structs.replace(refund, order_id=order.order_id, time_ms=order.time_ms + after_ms)
+            )
+    others = [
+        msgspec.structs.replace(event, time_ms=event.time_ms + _days(data, SHIFT_DAYS) * DAY_MS)
+        for event in events
+        if not isinstance(event, (OrderPaid, OrderRefunded))
+    ]
+    return [*others, *orders, *refunds]
+
+
+def _days(data: st.DataObject, choices: Sequence[int]) -> int:
+    return data.draw(st.sampled_from(choices))
 
 
 def arrival(events: list[Any]) -> st.SearchStrategy[list[Any]]:
