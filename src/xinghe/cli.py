@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, str]] = {
     "replay": "Write the events of a recorded data set to the source topics.",
     "watch": "Show the live funnel of every campaign from Redis.",
     "audit": "Recompute the whole truth from the source topics and compare.",
+    "trace": "Show why an order is credited as it is: touches, arithmetic, refunds, revisions.",
     "deadletters": "List, show and replay the records that did not fit.",
     "schemas": "Write the JSON Schema of each source topic.",
     "demo": "All of it on this machine: services, worker, traffic, table, audit.",

@@ -40,7 +40,7 @@ OFFSETS_MS: Final = (
 
 AMOUNTS_FEN: Final = (1, 2, 3, 7, 100, 333, 1_000)
 """Of orders and refunds alike: some refunds are whole, some a part, some more than was paid."""
-COUPON_IDS: Final = (None, ["k0"], ["k1", "k0", "k1"], [])
+COUPON_IDS: Final[tuple[list[str] | None, ...]] = (None, ["k0"], ["k1", "k0", "k1"], [])
 NEW_CUSTOMER: Final = (None, None, None, True, False)
 
 # Neither in the order of arrival nor of time, and some beyond ASCII: ties are decided by the bytes of UTF-8.

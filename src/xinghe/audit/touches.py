@@ -121,3 +121,7 @@ class Touches:
     def reaching(self, shop_id: str, time_ms: int, window_ms: int) -> list[Touch]:
         """All touches that reach a conversion at ``time_ms``, ascending by ``(time_ms, event_id)``."""
         return self._all.get(shop_id, Line()).within(time_ms, window_ms)
+
+    def of_shop(self, shop_id: str) -> list[Touch]:
+        """All touches of the shop, ascending by ``(time_ms, event_id)``."""
+        return list(self._all.get(shop_id, Line()).touches)

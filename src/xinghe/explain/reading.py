@@ -1,0 +1,102 @@
+"""Reading what explains an order: its attributions, and the events of its person's partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+from aiokafka import TopicPartition
+from aiokafka.partitioner import murmur2
+
+from xinghe.audit.dead_letters import FoundDeadLetters
+from xinghe.audit.intake import JOURNEY_TOPICS, Intake
+from xinghe.audit.journey import Limits
+from xinghe.audit.log import Log
+from xinghe.audit.record import SourceRecord
+from xinghe.domain.events import DEAD_LETTER, ORDER_ATTRIBUTED
+from xinghe.explain.explain import explain
+from xinghe.explain.explanation import Explanation
+from xinghe.explain.revisions import Revision
+
+TOPICS: Final = (*sorted(JOURNEY_TOPICS), ORDER_ATTRIBUTED, DEAD_LETTER)
+
+
+class Told(NamedTuple):
+    """The explanations of an order, one for each person with an order of that id, by ``person_id``.
+
+    ``revisions`` is how many attributions the order has, of all of them.
+    ``topics_cut`` are the source topics whose first records are gone by retention: events may be missing.
+    """
+
+    explanations: list[Explanation]
+    revisions: int
+    topics_cut: list[str]
+
+
+async def explain_order(order_id: str, limits: Limits, kafka_options: Mapping[str, Any]) -> Told:
+    """Read the topics from the beginning and explain the order; nothing where it is unknown.
+
+    ``kafka_options`` go to every aiokafka client. Raises ``MissingTopicsError`` and what aiokafka raises.
+    """
+    log = await Log.open(TOPICS, **kafka_options)
+    try:
+        revisions = await _revisions(log, order_id)
+        letters = await _letters(log)
+        explanations: list[Explanation] = []
+        cut: set[str] = set()
+        for person_id, theirs in sorted(revisions.items()):
+            events = await _events(log, person_id, letters, cut)
+            explanation = explain(order_id, events, theirs, limits)
+            if explanation is not None:
+                explanations.append(explanation)
+    finally:
+        await log.close()
+    return Told(explanations, sum(map(len, revisions.values())), sorted(cut))
+
+
+async def _revisions(log: Log, order_id: str) -> dict[str, list[Revision]]:
+    """The order's attributions by person, ascending."""
+    key = order_id.encode()
+    revisions: dict[str, list[Revision]] = {}
+    partitions = _partitions(log, [ORDER_ATTRIBUTED], key)
+    async for records in log.read(await log.begins(partitions), await log.ends(partitions)):
+        for record in records:
+            if record.key == key:
+                value = orjson.loads(record.value)
+                revisions.setdefault(value["person_id"], []).append(value)
+    return revisions
+
+
+async def _letters(log: Log) -> FoundDeadLetters:
+    letters = FoundDeadLetters()
+    partitions = log.of([DEAD_LETTER])
+    async for records in log.read(await log.begins(partitions), await log.ends(partitions)):
+        for record in records:
+            letters.add(record)
+    return letters
+
+
+async def _events(log: Log, person_id: str, letters: FoundDeadLetters, cut: set[str]) -> list[Any]:
+    """The person's accepted events, and in ``cut`` the topics whose beginning is gone."""
+    key = person_id.encode()
+    partitions = _partitions(log, sorted(JOURNEY_TOPICS), key)
+    begins = await log.begins(partitions)
+    cut |= {partition.topic for partition, begin in begins.items() if begin > 0}
+    intake = Intake(letters.too_late)
+    async for records in log.read(begins, await log.ends(partitions)):
+        intake.add(
+            SourceRecord(
+                record.topic, record.partition, record.offset, record.timestamp, record.key, record.value
+            )
+            for record in records
+            if record.key == key
+        )
+    return intake.take_accepted()
+
+
+def _partitions(log: Log, topics: Iterable[str], key: bytes) -> list[TopicPartition]:
+    """The partition of each topic that holds the key, as Java's default partitioner has it."""
+    return [
+        TopicPartition(topic, (murmur2(key) & 0x7FFFFFFF) % len(log.partitions[topic])) for topic in topics
+    ]
