@@ -35,7 +35,7 @@ from xinghe.domain.funnel import (
 )
 from xinghe.domain.order_rules import Windows
 
-BROKER_MS = 1_800_000_000_000
+BROKER_MS = 1_900_000_000_000
 """The record timestamp of every event: late enough that none is from the future."""
 
 

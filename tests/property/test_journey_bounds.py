@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streams.agents.journeys import JOURNEYS
 from tests.pipeline import Pipeline
+from xinghe.domain.attribution.order_credit import PATH_TOUCHES_MAX
 from xinghe.domain.events import AdClicked, CartAdded, NoteViewed, OrderPaid, StoreVisited
 from xinghe.domain.journey import Journey
 from xinghe.domain.journey_rules import TOUCH_SEGMENT_BYTES
@@ -21,8 +22,11 @@ from xinghe.domain.windows import MINUTE_MS
 START_MS: Final = 1_740_758_400_000
 BOUND: Final = 200
 SEGMENT_EVENTS_MAX: Final = TOUCH_SEGMENT_BYTES // (ROW_HEAD_BYTES + 1) + 1
-ORDER_BYTES: Final = 200
+ORDER_BYTES: Final = 250
 """An order's struct, its numbers, and its ids but for their letters."""
+PATH_BYTES_MAX: Final = PATH_TOUCHES_MAX * (ROW_HEAD_BYTES + len("event-9999"))
+CELLS_BYTES_MAX: Final = 500
+"""What an order of three campaigns counts its person for."""
 TYPES: Final = (NoteViewed, NoteViewed, NoteViewed, AdClicked, StoreVisited, CartAdded, OrderPaid)
 
 
@@ -56,6 +60,7 @@ def bytes_of(journey: Journey) -> Iterator[int]:
         yield from (len(segment) + 41 for segment in segments)
     for order in journey.orders or ():
         yield ORDER_BYTES + len(order.order_id) + len(order.event_id)
+        yield len(order.path) + len(order.winner) + len(order.people)
 
 
 def totals(pipeline: Pipeline, name: str) -> int:
@@ -75,13 +80,15 @@ def test_five_thousand_events_of_one_person_stay_small_in_memory_and_changelog(
     for at in range(0, len(events), 10):
         pipeline.feed(events[at : at + 10])
         task.commit()
-        assert journey_of(pipeline).events <= BOUND + SEGMENT_EVENTS_MAX
-        assert (
-            sum(bytes_of(journey_of(pipeline))) < (90 if OrderPaid not in mix else ORDER_BYTES + 40) * BOUND
-        )
+        journey = journey_of(pipeline)
+        assert journey.events <= BOUND + SEGMENT_EVENTS_MAX
+        orders_bytes = len(journey.orders or ()) * (ORDER_BYTES + 60 + PATH_BYTES_MAX + CELLS_BYTES_MAX)
+        assert sum(bytes_of(journey)) < 90 * BOUND + orders_bytes
         half_bytes = half_bytes or (task.changelog_bytes if at >= len(events) // 2 else 0)
     later_bytes = (task.changelog_bytes - half_bytes) / (len(events) / 2)
-    assert later_bytes < 150, "changelog bytes per event do not grow with the history"
+    orders_share = mix.count(OrderPaid) / len(mix)
+    order_bytes = ORDER_BYTES + CELLS_BYTES_MAX + (PATH_BYTES_MAX if len(mix) > 1 else 0)
+    assert later_bytes < 150 + orders_share * order_bytes, "bytes per event do not grow with the history"
     pipeline.settle()
     counted = {
         NoteViewed: "views",
