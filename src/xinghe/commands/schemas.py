@@ -1,40 +1,31 @@
-"""``xinghe schemas``: the JSON Schema of each source topic, generated from the types."""
+"""``xinghe schemas``: the contracts that others rely on, generated from the types."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 import orjson
-
-from xinghe.domain.events import CAMPAIGN_EVENTS, SOURCE_EVENTS
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
-def schema_of(topic: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a source topic's records; fields it does not name are allowed and ignored."""
-    event = SOURCE_EVENTS[topic]
-    (reference,), definitions = msgspec.json.schema_components([event])
-    name = str(reference["$ref"]).rsplit("/", 1)[1]
-    schema = dict(definitions[name])
-    key = "campaign_id" if event in CAMPAIGN_EVENTS else "person_id"
-    schema["description"] = f"{schema.get('description', '')} Kafka key: the UTF-8 of {key}.".strip()
-    return {"$schema": DIALECT, "$id": f"{topic}.json", **schema}
 
 
 def documents() -> dict[str, bytes]:
-    """File name to content, for every source topic."""
+    """File name to content: a JSON Schema for each topic, the AsyncAPI document, the page of the Redis keys."""
+    from xinghe.contracts.asyncapi import asyncapi_document
+    from xinghe.contracts.json_schemas import json_schemas
+    from xinghe.contracts.redis_page import redis_page
+
     option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return {f"{topic}.json": orjson.dumps(schema_of(topic), option=option) for topic in SOURCE_EVENTS}
+    in_json = {**json_schemas(), "asyncapi.json": asyncapi_document()}
+    return {
+        **{name: orjson.dumps(document, option=option) for name, document in in_json.items()},
+        "REDIS.md": redis_page().encode(),
+    }
 
 
 def differing(folder: Path) -> list[str]:
-    """Names of files in ``folder`` that are missing, outdated or of no topic."""
+    """Names of files in ``folder`` that are missing, outdated or superfluous."""
     wanted = documents()
-    found = {path.name: path.read_bytes() for path in folder.glob("*.json")}
+    found = {path.name: path.read_bytes() for path in folder.glob("*") if path.is_file()}
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 
 
@@ -48,7 +39,10 @@ def differing(folder: Path) -> list[str]:
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is not what the types say.")
 def command(folder: Path, check: bool) -> None:
-    """Write the JSON Schema of each source topic, generated from the types.
+    """Write the contracts that others rely on, generated from the types.
+
+    These are the JSON Schema of each topic that Xinghe reads or writes, asyncapi.json (AsyncAPI 3.0: topics, keys, headers) and
+    REDIS.md (the keys and metrics in Redis).
 
     \b
     Examples:
@@ -63,4 +57,4 @@ def command(folder: Path, check: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in documents().items():
         (folder / name).write_bytes(content)
-    click.echo(f"{len(documents())} schemas in {folder}", err=True)
+    click.echo(f"{len(documents())} files in {folder}", err=True)
