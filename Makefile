@@ -14,11 +14,12 @@ demo: setup ## everything at work on this machine, until Ctrl-C or XINGHE_DEMO_S
 test: setup ## all tests, with coverage
 	.venv/bin/pytest --cov --cov-report=term
 
-lint: setup ## style, types, import direction
+lint: setup ## style, types, import direction, generated contracts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/xinghe schemas --check
 
 format: setup ## format the code
 	.venv/bin/ruff format .
