@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, str]] = {
     "audit": "Recompute the whole truth from the source topics and compare.",
     "trace": "Show why an order is credited as it is: touches, arithmetic, refunds, revisions.",
     "deadletters": "List, show and replay the records that did not fit.",
+    "export": "Write attributions or funnel windows to a Parquet file.",
     "schemas": "Write the contracts: JSON Schemas, AsyncAPI, Redis keys.",
     "demo": "All of it on this machine: services, worker, traffic, table, audit.",
 }

@@ -14,7 +14,7 @@ from xinghe.cli import COMMANDS, main
 from xinghe.commands.worker import NO_FLAG
 from xinghe.commands.worker import command as worker
 
-HEAVY = ("aiokafka", "faust", "redis", "rich", "structlog")
+HEAVY = ("aiokafka", "faust", "pyarrow", "redis", "rich", "structlog")
 
 
 @pytest.fixture(autouse=True)

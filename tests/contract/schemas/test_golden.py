@@ -18,7 +18,7 @@ from xinghe.domain.outputs import DeadLetterHeaders
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*/*.json"))
-TYPES = {**RECORDS, DEAD_LETTER_HEADERS: DeadLetterHeaders}
+TYPES: dict[str, type[msgspec.Struct]] = {**RECORDS, DEAD_LETTER_HEADERS: DeadLetterHeaders}
 
 
 def known_part(value: Any, record: Any) -> Any:
