@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import click
 import orjson
@@ -14,9 +14,10 @@ from msgspec import Struct
 from xinghe.commands.connect import UnavailableError, kafka_client_options, wait_for_kafka
 from xinghe.commands.options import json_option, kafka_option
 from xinghe.domain.events import DEAD_LETTER, SOURCE_EVENTS
+from xinghe.domain.outputs import Reason
 from xinghe.simulator.sender import BatchSender, SendError
 
-REASONS: Final = ("malformed", "invalid", "future", "too_late", "too_large", "key_mismatch")
+REASONS: Final[tuple[str, ...]] = get_args(Reason)
 TEXT_MAX: Final = 400
 """Characters of a key, value or detail that are shown unless ``--full`` is given."""
 POLL_MS: Final = 500
@@ -91,7 +92,7 @@ def list_(kafka_bootstrap_servers: str, reason: str | None, topic: str | None, a
         _print_json({"total": counts.total(), "counts": rows})
         return
     for row in rows:
-        click.echo(f"{row['reason']:<14} {row['source_topic']:<28} {row['count']:>10}")
+        click.echo(f"{row['reason']:<20} {row['source_topic']:<28} {row['count']:>10}")
     click.echo(f"{counts.total()} dead letters.", err=True)
 
 

@@ -36,7 +36,7 @@ def command(path: Path, what: What, kafka_bootstrap_servers: str, as_json: bool)
     """Write attributions or funnel windows from the topics to a Parquet FILE.
 
     The file has the state as of the last commit when the command starts: of each order its last revision, of each window its last upsert.
-    It appears under its name when it is complete. In memory stand about 3 KB for each order, 2 KB for each window.
+    It appears under its name when it is complete. In memory stand about 4 KB for each order, 2 KB for each window.
 
     attributions: a row for each order, model and credit. The columns from order_id to revision are the order's and the same in
     all of its rows, so filter by one model before adding up, and add up gmv_fen, refund_fen and orders_micros, not amount_fen. credit_index
