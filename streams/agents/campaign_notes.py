@@ -43,6 +43,7 @@ class CampaignNotes:
         self._by_day: dict[int, dict[bytes, None]] = {}
         self._to_show: dict[bytes, None] = {}
         self._whole: set[bytes] = set()
+        self._dropped = Changed()
 
     def opened(self) -> None:
         """Index what was recovered."""
@@ -54,15 +55,23 @@ class CampaignNotes:
         orders = self._orders.get
         return {packed: Row(value, orders(packed)) for packed, value in self._counts.items()}
 
-    def take_to_show(self) -> Changed:
-        """What changed since the last call, as it is now."""
-        taken = Changed({packed: self._row(packed) for packed in self._to_show}, self._whole)
-        self._to_show, self._whole = {}, set()
+    def take_dropped(self) -> Changed:
+        """What was dropped since the last call, to be shown at once.
+
+        Were it shown with the rest, nothing in the tables would tell a restart what is still shown.
+        """
+        taken, self._dropped = self._dropped, Changed()
         return taken
 
-    def _row(self, packed: bytes) -> Row | None:
-        value = self._counts.get(packed)
-        return None if value is None else Row(value, self._orders.get(packed))
+    def take_to_show(self) -> Changed:
+        """The notes that changed since the last call, as they are now."""
+        orders = self._orders.get
+        rows: dict[bytes, Row | None] = {
+            packed: Row(self._counts.get(packed) or b"", orders(packed)) for packed in self._to_show
+        }
+        taken = Changed(rows, self._whole)
+        self._to_show, self._whole = {}, set()
+        return taken
 
     def add(self, note_day: NoteDay, change: dict[int, int], watermark_ms: int) -> None:
         """Add amounts of other metrics than those of orders, by index."""
@@ -92,17 +101,17 @@ class CampaignNotes:
 
     def _put(self, key: NoteKey, packed: bytes, counts: list[int], *, is_new: bool) -> None:
         """Set the figures of a note besides those of orders, or drop it where nothing is left of either."""
-        self._to_show[packed] = None
         if is_new:
             self._index(key, packed)
             self._whole.add(packed)
         if any(counts) or self._orders.get(packed) is not None:
+            self._to_show[packed] = None
             # What `put` does for the one part of these values: most that a commit changes are notes.
             self._counts.add(packed, encode_counts(counts))
             self._counts.mark((packed, 0))
         else:
-            self._counts.delete(packed)
             self._unindex(key, packed)
+            self._drop(packed)
 
     def show_model(self, campaign_id: str, model: int) -> None:
         """Show the orders of a campaign's notes by another model."""
@@ -117,20 +126,18 @@ class CampaignNotes:
                     self._to_show[packed] = None
                     self._whole.add(packed)
 
-    def drop_expired(self, watermark_ms: int) -> Changed:
-        """Drop the days whose retention has passed; answers what was dropped, to be shown at once.
-
-        Were it shown with the rest, nothing in the tables would tell a restart what is still shown.
-        """
-        dropped = Changed()
+    def drop_expired(self, watermark_ms: int) -> None:
+        """Drop the days whose retention has passed."""
         for day_ms in list(self._by_day):
             if is_note_day_expired(day_ms, watermark_ms):
                 for packed in self._by_day.pop(day_ms):
-                    self._counts.delete(packed)
-                    self._orders.delete(packed)
-                    self._to_show.pop(packed, None)
-                    dropped.rows[packed] = None
-        return dropped
+                    self._drop(packed)
+
+    def _drop(self, packed: bytes) -> None:
+        self._counts.delete(packed)
+        self._orders.delete(packed)
+        self._to_show.pop(packed, None)
+        self._dropped.rows[packed] = None
 
     def _index(self, key: NoteKey, packed: bytes) -> None:
         campaign_id, day_ms, note_id = key

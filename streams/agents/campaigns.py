@@ -304,14 +304,14 @@ class CampaignsProcessor:
         """Bring the windows and notes up to what was processed."""
         watermark_ms = self._watermark_ms
         version = self._clock.version + 1
-        windows, notes = Changed(), Changed()
+        windows = Changed()
         # Before windows are dropped, so that what they showed last is right in the larger ones.
         self._retime(version, windows)
         if watermark_ms // MINUTE_MS != self._final_ms // MINUTE_MS:
             # All ends, retentions and the allowed lateness are whole minutes.
             self._windows.drop_expired(watermark_ms, windows)
             self._windows.mark_final(self._final_ms, watermark_ms, version, windows)
-            notes = self._notes.drop_expired(watermark_ms)
+            self._notes.drop_expired(watermark_ms)
         changes, self._changes = self._changes, Changes()
         for key, change in changes.by_window(self._timeline).items():
             if not is_expired(key[1], key[2], watermark_ms):
@@ -327,6 +327,7 @@ class CampaignsProcessor:
         if windows or self._clock_changed:
             self._clock_changed = False
             self._clock_store.put(_CLOCK_KEY, self._clock)
+        notes = self._notes.take_dropped()
         if self._is_publishing:
             self._is_publishing = False
             notes.overwrite(self._notes.take_to_show())

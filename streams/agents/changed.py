@@ -30,8 +30,3 @@ class Changed:
         """Add what changed later; its rows count, but what was to be shown whole still is."""
         self.rows |= newer.rows
         self.whole |= newer.whole
-
-    def forget(self, packed: bytes) -> None:
-        """Take a row out."""
-        self.rows.pop(packed, None)
-        self.whole.discard(packed)

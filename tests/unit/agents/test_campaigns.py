@@ -1,4 +1,4 @@
-"""Stage 2 at its edges: spend and settings judged (R1, R8), windows final, dropped, published and rebuilt (R6, R10)."""
+"""Stage 2 at its edges: spend and settings judged (R1, R10), windows final, dropped, published and rebuilt (R9, R13)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.deltas import LAST_TOUCH, counted, credited, person, send, tell_watermark
 from tests.pipeline import BROKER_MS, Pipeline, Sent
-from xinghe.domain.events import (
-    CAMPAIGN_FUNNEL,
-    AdClicked,
-    AdSpent,
-    CampaignConfigured,
-    NoteViewed,
-    OrderPaid,
-)
+from xinghe.domain.events import CAMPAIGN_FUNNEL, AdSpent, CampaignConfigured
 from xinghe.domain.funnel import WindowKey, decode_window
 from xinghe.domain.windows import DAY_MS, FUTURE_MS, HOUR_MS, MINUTE_MS
 
@@ -49,9 +43,10 @@ def report(event_id: str, spend_fen: int, revision: int, hour_start_ms: int = HO
     return AdSpent(event_id, "c1", hour_start_ms, spend_fen, revision)
 
 
-def view(event_id: str, time_ms: int = HOUR_START_MS, **fields: Any) -> NoteViewed:
-    values = {"person_id": "p1", "shop_id": "s1", "note_id": "n1", "campaign_id": "c1"} | fields
-    return NoteViewed(event_id=event_id, time_ms=time_ms, **values)
+def send_view(pipeline: Pipeline, time_ms: int = HOUR_START_MS, *, shop_id: str = "s1") -> None:
+    """A view and the watermark that it brings."""
+    rows = [counted("views", time_ms)]
+    send(pipeline, rows, person("viewers", time_ms), shop_id=shop_id, watermark_ms=time_ms - MINUTE_MS)
 
 
 def settings_of(shop_id: str, effective_ms: int) -> CampaignConfigured:
@@ -104,7 +99,7 @@ def test_a_bad_record_is_a_dead_letter_and_the_next_one_counts(
         assert pipeline.windows()["c1", "total", 0]["spend_fen"] == 500
 
 
-class TestSpend:  # R8
+class TestSpend:  # R10
     @pytest.mark.parametrize("turned", [False, True])
     def test_of_an_hour_the_largest_revision_then_id_counts(self, turned: bool) -> None:
         reports = [report("a", 100, 1), report("b", 300, 2), report("c", 50, 2), report("d", 900, 0)]
@@ -126,7 +121,8 @@ class TestSpend:  # R8
 
     def test_spend_of_0_is_shown_and_unknown_spend_is_not(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([report("a", 0, 1), view("v", HOUR_START_MS + 5 * HOUR_MS)])
+        pipeline.feed([report("a", 0, 1)])
+        send_view(pipeline, HOUR_START_MS + 5 * HOUR_MS)
         pipeline.settle()
         windows = pipeline.windows()
         assert windows["c1", "1h", HOUR_START_MS]["spend_fen"] == 0
@@ -134,7 +130,7 @@ class TestSpend:  # R8
         assert "spend_fen" not in windows["c1", "1m", HOUR_START_MS + 5 * HOUR_MS]
 
 
-class TestShop:  # R10
+class TestShop:  # R13
     def shop_shown(self, pipeline: Pipeline) -> str | None:
         upsert = pipeline.upserts()["c1", "total", 0]
         assert upsert is not None
@@ -144,7 +140,7 @@ class TestShop:  # R10
     def test_without_settings_it_is_the_smallest_seen_with_the_campaign(self) -> None:
         pipeline = Pipeline(1)
         for shop_id, smallest in (("s5", "s5"), ("s7", "s5"), ("s3", "s3")):
-            pipeline.feed([view(shop_id, shop_id=shop_id)])
+            send_view(pipeline, shop_id=shop_id)
             pipeline.settle()
             assert self.shop_shown(pipeline) == smallest
 
@@ -156,36 +152,39 @@ class TestShop:  # R10
 
     def test_the_settings_with_the_largest_effective_time_tell_it(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([settings_of("late", 20), settings_of("early", 10), view("v")])
+        pipeline.feed([settings_of("late", 20), settings_of("early", 10)])
+        send_view(pipeline)
         pipeline.settle()
         assert self.shop_shown(pipeline) == "late"
 
     def test_of_two_settings_of_one_time_the_later_record_counts(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([settings_of("first", 20), settings_of("second", 20), view("v")])
+        pipeline.feed([settings_of("first", 20), settings_of("second", 20)])
+        send_view(pipeline)
         pipeline.settle()
         assert self.shop_shown(pipeline) == "second"
 
     def test_a_null_value_deletes_the_settings(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([settings_of("s0", 20), view("v")])
+        pipeline.feed([settings_of("s0", 20)])
+        send_view(pipeline)
         assert not letters_of(
             CONFIGURED, (b"c1", None), (b"unknown", None), (b"\xff", None), pipeline=pipeline
         )
-        pipeline.feed([view("w")])
+        send_view(pipeline)
         pipeline.settle()
         assert self.shop_shown(pipeline) == "s1"
 
 
-class TestWindows:  # R6
+class TestWindows:  # R9
     def test_a_window_becomes_final_by_the_watermark_and_is_published_again(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([view("v")])
+        send_view(pipeline)
         pipeline.settle()
         key: WindowKey = ("c1", "1m", HOUR_START_MS)
         before = pipeline.upserts()[key]
         end_ms = HOUR_START_MS + MINUTE_MS
-        pipeline.feed([view("w", end_ms + HOUR_MS + MINUTE_MS)])
+        send_view(pipeline, end_ms + HOUR_MS + MINUTE_MS)
         pipeline.settle()
         after = pipeline.upserts()[key]
         assert before is not None
@@ -196,9 +195,10 @@ class TestWindows:  # R6
 
     def test_a_late_event_corrects_a_final_window(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([view("v"), view("new", HOUR_START_MS + 3 * HOUR_MS)])
+        send_view(pipeline)
+        send_view(pipeline, HOUR_START_MS + 3 * HOUR_MS)
         pipeline.settle()
-        pipeline.feed([view("late")])
+        send_view(pipeline)
         pipeline.settle()
         upsert = pipeline.upserts()["c1", "1m", HOUR_START_MS]
         assert upsert is not None
@@ -206,13 +206,13 @@ class TestWindows:  # R6
 
     def test_an_expired_window_is_a_tombstone_and_what_comes_later_counts_in_the_larger(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([view("v")])
+        send_view(pipeline)
         pipeline.settle()
-        pipeline.feed([view("new", HOUR_START_MS + 3 * DAY_MS)])
+        send_view(pipeline, HOUR_START_MS + 3 * DAY_MS)
         pipeline.settle()
         key: WindowKey = ("c1", "1m", HOUR_START_MS)
         assert pipeline.upserts()[key] is None
-        pipeline.feed([view("late")])
+        send_view(pipeline)
         pipeline.settle()
         assert key not in pipeline.windows()
         assert pipeline.upserts()[key] is None
@@ -220,23 +220,25 @@ class TestWindows:  # R6
 
     def test_the_watermark_waits_for_every_partition(self) -> None:
         pipeline = Pipeline(2)
-        pipeline.feed([view("v"), view("new", HOUR_START_MS + 3 * DAY_MS)])
+        send_view(pipeline)
+        send_view(pipeline, HOUR_START_MS + 3 * DAY_MS)
         pipeline.settle()
         assert ("c1", "1m", HOUR_START_MS) in pipeline.windows()
-        # p6 is in the second partition.
-        pipeline.feed([view("other", HOUR_START_MS + 3 * DAY_MS, person_id="p6")])
+        tell_watermark(pipeline, HOUR_START_MS + 3 * DAY_MS, partition=1)
         pipeline.settle()
         assert ("c1", "1m", HOUR_START_MS) not in pipeline.windows()
 
     def test_a_window_from_which_all_credit_went_is_dropped(self) -> None:
         pipeline = Pipeline(1)
-        who: dict[str, Any] = {"person_id": "p1", "shop_id": "s1", "item_id": "i1"}
-        pipeline.feed([OrderPaid(event_id="o", time_ms=HOUR_START_MS, order_id="o1", amount_fen=5, **who)])
+        buyer = person("buyers", HOUR_START_MS, model=LAST_TOUCH)
+        send(pipeline, credited(HOUR_START_MS, {LAST_TOUCH: 5}), buyer, campaign_id="unattributed:s1")
         pipeline.settle()
         assert ("unattributed:s1", "total", 0) in pipeline.windows()
-        pipeline.feed([AdClicked(event_id="k", time_ms=MIDNIGHT_MS, note_id="n1", campaign_id="c1", **who)])
+        gone = [(day, metric, -1) for day, metric, _ in buyer]
+        send(pipeline, credited(HOUR_START_MS, {LAST_TOUCH: -5}), gone, campaign_id="unattributed:s1")
         pipeline.settle()
-        assert {key[0] for key in pipeline.windows()} == {"c1"}
+        assert not pipeline.windows()
+        assert not pipeline.notes()
         assert {key for key, upsert in pipeline.upserts().items() if upsert is None} == {
             ("unattributed:s1", size, start)
             for size, start in (
@@ -254,8 +256,8 @@ class TestPublishing:
 
     def test_a_window_is_published_at_most_once_a_tick(self) -> None:
         pipeline = Pipeline(1)
-        for number in range(5):
-            pipeline.feed([view(f"v{number}")])
+        for _ in range(5):
+            send_view(pipeline)
             pipeline.commit_journeys()
             pipeline.commit_campaigns()
         assert self.upserts_sent(pipeline) == 0
@@ -266,7 +268,7 @@ class TestPublishing:
 
     def test_what_was_not_published_before_a_crash_is_after_it(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([view("v")])
+        send_view(pipeline)
         pipeline.commit_journeys()
         pipeline.commit_campaigns()
         pipeline.campaigns[0].crash()
@@ -278,15 +280,18 @@ class TestPublishing:
 
     def test_the_upsert_has_the_version_that_the_sink_shows(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([view("v")])
+        send_view(pipeline)
         pipeline.settle()
-        for packed, value in pipeline.sinks[0].windows.items():
+        for packed, row in pipeline.sinks[0].windows.items():
             upserts = [sent for sent in pipeline.campaigns[0].committed if sent.key == packed]
-            assert msgspec.json.decode(upserts[-1].value or b"")["version"] == decode_window(value).version
+            assert (
+                msgspec.json.decode(upserts[-1].value or b"")["version"] == decode_window(row.value).version
+            )
 
     def test_a_sink_that_lost_its_figures_gets_all_of_them(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([view("v"), report("a", 5, 1)])
+        pipeline.feed([report("a", 5, 1)])
+        send_view(pipeline)
         pipeline.settle()
         windows, notes = pipeline.windows(), pipeline.notes()
         sink = pipeline.sinks[0]
@@ -298,12 +303,12 @@ class TestPublishing:
 
     def test_incarnation_and_version_outlive_a_crash(self) -> None:
         pipeline = Pipeline(1)
-        pipeline.feed([view("v")])
+        send_view(pipeline)
         pipeline.settle()
         clock = dict(pipeline.campaigns[0].store("campaigns_clock").items())
         pipeline.campaigns[0].crash()
         assert dict(pipeline.campaigns[0].store("campaigns_clock").items()) == clock
-        pipeline.feed([view("w")])
+        send_view(pipeline)
         pipeline.settle()
         upsert = pipeline.upserts()["c1", "total", 0]
         assert upsert is not None
