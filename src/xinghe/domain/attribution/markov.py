@@ -32,7 +32,7 @@ are 1/2, 1 and 1, and the one conversion is credited as 1/5, 2/5 and 2/5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
@@ -58,14 +58,21 @@ def markov(paths: PathCounts, order: int = 1) -> dict[str, Credit]:
     >>> [(channel, round(credit.conversions, 9)) for channel, credit in markov(bryl).items()]
     [('C1', 0.2), ('C2', 0.4), ('C3', 0.4)]
     """
-    effects = removal_effects(paths, order)
-    all_counts = total(paths.values())
+    return by_effect(removal_effects(paths, order), total(paths.values()))
+
+
+def by_effect(effects: Mapping[str, Credit], counts: PathCount) -> dict[str, Credit]:
+    """The conversions and the value of ``counts`` in proportion to removal effects.
+
+    >>> by_effect({"a": Credit(1.0, 1.0), "b": Credit(0.5, 1.0)}, PathCount(6, value=8.0))
+    {'a': Credit(conversions=4.0, value=4.0), 'b': Credit(conversions=2.0, value=4.0)}
+    """
     conversions_sum = sum(effect.conversions for effect in effects.values())
     value_sum = sum(effect.value for effect in effects.values())
     return {
         channel: Credit(
-            all_counts.conversions * _share(effect.conversions, conversions_sum),
-            all_counts.value * _share(effect.value, value_sum),
+            counts.conversions * _share(effect.conversions, conversions_sum),
+            counts.value * _share(effect.value, value_sum),
         )
         for channel, effect in effects.items()
     }
