@@ -41,8 +41,8 @@ from xinghe.domain.attribution.path_counts import Credit, PathCount, PathCounts,
 START: Final = 0
 """The state before the first touch."""
 
-WALKING_MAX: Final = 1e-16
-"""Walks still under way when the rest is let go, as a part of those that convert."""
+WALKING_MAX: Final = 1e-14
+"""The part of walks that is not followed to the end."""
 
 
 def markov(paths: PathCounts, order: int = 1) -> dict[str, Credit]:
@@ -81,8 +81,8 @@ def by_effect(effects: Mapping[str, Credit], counts: PathCount) -> dict[str, Cre
 def removal_effects(paths: PathCounts, order: int = 1) -> dict[str, Credit]:
     """The part of all conversions, and of all value, that is lost without a channel, from 0 to 1 for each.
 
-    Raises ``ValueError`` for an order below 1. Letting go of the last walks changes an effect by less than 1e-15. The work
-    for each channel grows with the steps of the graph and with the length of the longest journeys.
+    Raises ``ValueError`` for an order below 1. Exact but for rounding and for 1e-14 of the walks. The work for each channel
+    grows with the different steps that journeys took and with the length of the longest of them.
 
     >>> effects = removal_effects({("A",): PathCount(2), ("A", "B"): PathCount(1, null=1)})
     >>> [(channel, round(effect.conversions, 9)) for channel, effect in effects.items()]
@@ -90,28 +90,28 @@ def removal_effects(paths: PathCounts, order: int = 1) -> dict[str, Credit]:
     """
     if order < 1:
         raise ValueError(f"the order must be 1 or more: {order}")
-    channels = channels_of(paths)
-    all_counts = total(paths.values())
-    if not all_counts.conversions:
-        return dict.fromkeys(channels, Credit(0.0, 0.0))
-    # Steps are as frequent as in the journeys, so the walks convert as often as they did.
-    walks = all_counts.conversions + all_counts.null
-    conversions, value = all_counts.conversions / walks, all_counts.value / walks
     graph = _Graph.of(paths, order)
+    counts = total(paths.values())
     effects = {}
-    for channel in channels:
-        lost = _lost_without(graph, channel, WALKING_MAX * conversions)
-        effects[channel] = Credit(lost.conversions / conversions, _share(lost.value, value))
+    for channel in channels_of(paths):
+        lost = _lost_without(graph, graph.states_with[channel])
+        effects[channel] = Credit(
+            _share(lost.conversions, counts.conversions), _share(lost.value, counts.value)
+        )
     return effects
 
 
 class _Graph(NamedTuple):
-    """The random walk: for each state the chances of its next step, and what a walk yields there by ending."""
+    """The states and what the journeys did there."""
 
+    moves: list[dict[int, int]]
+    """By state: next state and how many journeys went there."""
+    ends: list[PathCount]
+    """By state: what its last touches led to."""
     steps: list[list[tuple[int, float]]]
-    """By state: next state and chance."""
+    """By state: next state and the chance that a walk goes there."""
     yields: list[Credit]
-    """By state: the chance to convert with the next step, and that times the mean value."""
+    """By state: the chance that a walk converts next, and that times the mean value."""
     states_with: dict[str, set[int]]
     """By channel."""
 
@@ -140,7 +140,7 @@ class _Graph(NamedTuple):
         for channels, number in numbers.items():
             for channel in channels:
                 states_with.setdefault(channel, set()).add(number)
-        return cls(steps, yields, states_with)
+        return cls(moves, ends, steps, yields, states_with)
 
 
 def _states(path: tuple[str, ...], order: int) -> Iterator[tuple[str, ...]]:
@@ -153,44 +153,41 @@ def _states(path: tuple[str, ...], order: int) -> Iterator[tuple[str, ...]]:
         yield path[first : first + order]
 
 
-def _lost_without(graph: _Graph, channel: str, walking_max: float) -> Credit:
-    """What the walks that visit ``channel`` yield, for one walk in all.
+def _lost_without(graph: _Graph, states: AbstractSet[int]) -> Credit:
+    """What walks that visit any of the states yield, for as many walks as there were journeys.
 
-    They are followed to their first visit, and from there to their end. What is lost adds up from parts above 0, where the
-    difference of the whole and what is left would lose the digits of a small effect.
+    Such a walk leaves them once for the last time: it ends there, or goes on to its end without coming back. Walks take each
+    step as often as the journeys did, whose counts are therefore exact for the first step away. What follows adds up parts
+    above 0; the difference of the whole and what is left would lose the digits of a small effect.
     """
-    states = len(graph.steps)
-    started = [0.0] * states
-    started[START] = 1.0
-    _, visiting = _walk(graph, started, graph.states_with[channel], walking_max)
-    lost, _ = _walk(graph, visiting, frozenset(), walking_max)
-    return lost
+    at_once = total(graph.ends[state] for state in states)
+    away = [0.0] * len(graph.steps)
+    for state in states:
+        for to, moved in graph.moves[state].items():
+            if to not in states:
+                away[to] += moved
+    later = _walked(graph, away, states)
+    return Credit(at_once.conversions + later.conversions, at_once.value + later.value)
 
 
-def _walk(
-    graph: _Graph, walking: list[float], stops: AbstractSet[int], walking_max: float
-) -> tuple[Credit, list[float]]:
-    """Follow all walks at once, by their chance of being in each state, until at most ``walking_max`` goes on.
+def _walked(graph: _Graph, walking: list[float], without: AbstractSet[int]) -> Credit:
+    """What walks yield before they come to one of the states ``without``; ``walking``: how many there are by state.
 
-    Gives what they yield, and by state how many came to a stop there.
+    Those in a state go on together, one state after the other, again and again until at most the part ``WALKING_MAX`` has
+    not ended. States are numbered as paths pass them, so that one round takes most walks several steps on.
     """
-    states = len(walking)
     conversions = value = 0.0
-    stopped = [0.0] * states
+    walking_max = WALKING_MAX * sum(walking)
     while sum(walking) > walking_max:
-        moved = [0.0] * states
-        for state, chance in enumerate(walking):
-            if not chance:
-                continue
-            conversions += chance * graph.yields[state].conversions
-            value += chance * graph.yields[state].value
-            for to, step_chance in graph.steps[state]:
-                moved[to] += chance * step_chance
-        for state in stops:
-            stopped[state] += moved[state]
-            moved[state] = 0.0
-        walking = moved
-    return Credit(conversions, value), stopped
+        for state, walks in enumerate(walking):
+            if walks:
+                walking[state] = 0.0
+                if state not in without:
+                    conversions += walks * graph.yields[state].conversions
+                    value += walks * graph.yields[state].value
+                    for to, chance in graph.steps[state]:
+                        walking[to] += walks * chance
+    return Credit(conversions, value)
 
 
 def _share(part: float, whole: float) -> float:
