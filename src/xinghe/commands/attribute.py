@@ -58,9 +58,9 @@ class PathsUnusableError(click.ClickException):
 def command(file: TextIO, order: int, as_json: bool) -> None:
     """Credit channels by every model, side by side, from a file of paths.
 
-    The file is CSV; its first line names the columns: path, the channels in order, as in "search > note > ad"; conversions,
-    how many journeys along this path converted; and if wanted value, that of these conversions together, and null, how
-    many journeys along it did not convert. Lines of the same path add up.
+    The file is CSV; its first line names the columns: path, the channels in order, as in "search > note > ad";
+    conversions, how many journeys along this path converted; and if wanted value, that of these conversions together,
+    and null, how many journeys along it did not convert. Lines of the same path add up.
 
     The models are last_touch (of the path; the file does not tell clicks from views), first_touch, linear, time_decay
     (half the weight for each step back, since the file has no times), position_based (40, 20 and 40 percent), markov
@@ -90,7 +90,7 @@ def command(file: TextIO, order: int, as_json: bool) -> None:
         return
     tables = attribution_table.as_tables(attribution)
     console = Console()
-    # As wide as the tables need, also where that is more than the terminal has: it breaks lines, and no number is cut.
+    # As wide as the tables need, also beyond the terminal's width: it breaks lines, and no number is cut.
     needed = console.measure(tables, options=console.options.update(width=WIDTH_MAX)).maximum
     console.width = max(console.width, needed)
     console.print(tables)

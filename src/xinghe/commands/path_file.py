@@ -1,7 +1,7 @@
-"""Path counts from CSV: columns ``path``, ``conversions`` and, if wanted, ``value`` and ``null``, named by the first line.
+"""Path counts from CSV: columns ``path``, ``conversions``, and if wanted ``value`` and ``null``.
 
-The form is that of the package ChannelAttribution: a path is written ``first > second > last``, and several lines of one
-path add up.
+The form is that of the package ChannelAttribution: a path is written ``first > second > last``, and several lines of
+one path add up.
 """
 
 from __future__ import annotations

@@ -2,18 +2,18 @@
 
 Journeys are walks over states, from (start) to (conversion) or (null). With order k a state is the last k channels; a
 path of at most k channels is one state. The chance of each step is how often the journeys in that state took it. The
-removal effect of a channel is the share of all converting walks that visit a state with it: exactly what is lost when its
-states are taken out and those walks end in (null). All conversions are then credited in proportion to the removal
+removal effect of a channel is the share of all converting walks that visit a state with it: exactly what is lost when
+its states are taken out and those walks end in (null). All conversions are then credited in proportion to the removal
 effects. For value the same, each conversion counted with the mean value of those from its last state.
 
-The definition is that of Anderl, Becker, von Wangenheim and Schumann, "Mapping the customer journey: Lessons learned from
-graph-based online attribution modeling" (2016, International Journal of Research in Marketing 33(3)), with the states of
-``markov_model`` of the package ChannelAttribution, which draws random walks where this computes. Two things it does change
-nothing here or little: it drops steps from a state to itself, which only delay a walk; and it ends walks that are longer
-than the longest path (``max_step``), while these go on to their end.
+The definition is that of Anderl, Becker, von Wangenheim and Schumann, "Mapping the customer journey: Lessons learned
+from graph-based online attribution modeling" (2016, International Journal of Research in Marketing 33(3)), with the
+states of ``markov_model`` of the package ChannelAttribution, which draws random walks where this computes. Two things
+it does change nothing here or little: it drops steps from a state to itself, which only delay a walk; and it ends
+walks that are longer than the longest path (``max_step``), while these go on to their end.
 
-Repeated channels therefore matter only for orders above 1, where A > A > B passes other states than A > B. A channel may
-have credit without being on a converting path: if it led to a channel from which others converted.
+Repeated channels therefore matter only for orders above 1, where A > A > B passes other states than A > B. A channel
+may have credit without being on a converting path: if it led to a channel from which others converted.
 
 Worked example, order 1 (S. Bryl, "Marketing Multi-Channel Attribution model with R (part 1: Markov chains concept)"):
 
@@ -26,8 +26,8 @@ C2 > C3             0            1
 ==================  ===========  ====
 
 (start) goes to C1 by 2/3 and C2 by 1/3; C1 to C2 by 1/2; C2 to C3 always; C3 converts by 1/2. Of all walks
-(2/3 · 1/2 + 1/3) · 1 · 1/2 = 1/3 convert, without C1 only 1/3 · 1 · 1/2 = 1/6, without C2 or C3 none. The removal effects
-are 1/2, 1 and 1, and the one conversion is credited as 1/5, 2/5 and 2/5.
+(2/3 · 1/2 + 1/3) · 1 · 1/2 = 1/3 convert, without C1 only 1/3 · 1 · 1/2 = 1/6, without C2 or C3 none. The removal
+effects are 1/2, 1 and 1, and the one conversion is credited as 1/5, 2/5 and 2/5.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def by_effect(effects: Mapping[str, Credit], counts: PathCount) -> dict[str, Cre
 def removal_effects(paths: PathCounts, order: int = 1) -> dict[str, Credit]:
     """The part of all conversions, and of all value, that is lost without a channel, from 0 to 1 for each.
 
-    Raises ``ValueError`` for an order below 1. Exact but for rounding and for 1e-14 of the walks. The work for each channel
-    grows with the different steps that journeys took and with the length of the longest of them.
+    Raises ``ValueError`` for an order below 1. Exact but for rounding and for 1e-14 of the walks. The work for each
+    channel grows with the different steps that journeys took and with the length of the longest of them.
 
     >>> effects = removal_effects({("A",): PathCount(2), ("A", "B"): PathCount(1, null=1)})
     >>> [(channel, round(effect.conversions, 9)) for channel, effect in effects.items()]
@@ -127,7 +127,7 @@ class _Graph(NamedTuple):
                 if state == len(moves):
                     moves.append({})
                     ends.append(PathCount(0))
-                if state != previous:
+                if state != previous:  # else it would only delay the walk
                     moves[previous][state] = moves[previous].get(state, 0) + count.conversions + count.null
             ends[state] = total((ends[state], count))
         steps, yields = [], []
@@ -156,16 +156,16 @@ def _states(path: tuple[str, ...], order: int) -> Iterator[tuple[str, ...]]:
 def _lost_without(graph: _Graph, states: AbstractSet[int]) -> Credit:
     """What walks that visit any of the states yield, for as many walks as there were journeys.
 
-    Such a walk leaves them once for the last time: it ends there, or goes on to its end without coming back. Walks take each
-    step as often as the journeys did, whose counts are therefore exact for the first step away. What follows adds up parts
-    above 0; the difference of the whole and what is left would lose the digits of a small effect.
+    Such a walk leaves them once for the last time: it ends there, or goes on to its end without coming back. Walks
+    take each step as often as the journeys did, whose counts are therefore exact for the first step away. What
+    follows adds up parts above 0; the difference of the whole and what is left would lose the digits of a small
+    effect.
     """
     at_once = total(graph.ends[state] for state in states)
     away = [0.0] * len(graph.steps)
     for state in states:
         for to, moved in graph.moves[state].items():
-            if to not in states:
-                away[to] += moved
+            away[to] += moved
     later = _walked(graph, away, states)
     return Credit(at_once.conversions + later.conversions, at_once.value + later.value)
 
@@ -173,8 +173,8 @@ def _lost_without(graph: _Graph, states: AbstractSet[int]) -> Credit:
 def _walked(graph: _Graph, walking: list[float], without: AbstractSet[int]) -> Credit:
     """What walks yield before they come to one of the states ``without``; ``walking``: how many there are by state.
 
-    Those in a state go on together, one state after the other, again and again until at most the part ``WALKING_MAX`` has
-    not ended. States are numbered as paths pass them, so that one round takes most walks several steps on.
+    Those in a state go on together, one state after the other, again and again until at most the part ``WALKING_MAX``
+    has not ended. States are numbered as paths pass them, so that one round takes most walks several steps on.
     """
     conversions = value = 0.0
     walking_max = WALKING_MAX * sum(walking)

@@ -1,13 +1,13 @@
 """Shapley value: each channel's average contribution over all orders in which channels could have been added.
 
-A coalition S of channels is worth the conversions of all paths whose channels are all in S: order and repetition within
-a path do not count, nor do paths without conversions. This is the characteristic function of Zhao, Mahboobi and Bagheri,
-"Shapley Value Methods for Attribution Modeling in Online Advertising" (2018, arXiv:1804.05327).
+A coalition S of channels is worth the conversions of all paths whose channels are all in S: order and repetition
+within a path do not count, nor do paths without conversions. This is the characteristic function of Zhao, Mahboobi
+and Bagheri, "Shapley Value Methods for Attribution Modeling in Online Advertising" (2018, arXiv:1804.05327).
 
 It is a sum of unanimity games, one for each path: the path's channels are worth its conversions together, and nothing
-while one is missing. The Shapley value of such a game is equal shares (Shapley 1953), and the value of a sum is the sum
-of the values. So the conversions of each path are shared equally among its distinct channels, which is that paper's
-simplified formula. It is exact for any number of channels, and neither coalitions nor samples are needed.
+while one is missing. The Shapley value of such a game is equal shares (Shapley 1953), and the value of a sum is the
+sum of the values. So the conversions of each path are shared equally among its distinct channels, which is that
+paper's simplified formula. It is exact for any number of channels, and neither coalitions nor samples are needed.
 
 ====================  ===========  =======  =======  =======
 path                  conversions  A        B        C

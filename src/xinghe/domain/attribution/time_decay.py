@@ -1,9 +1,9 @@
 """Time decay: the nearer a touch is to the end of the path, the more credit it gets.
 
-The rule is the "Time Decay" model of Google Analytics (Multi-Channel Funnels): exponential decay by a half-life, there 7
-days by default, here a quarter of the payments' window, 7.5 days. Ages are counted from the last touch, not from the
-order: that divides all weights by the same number and changes no share. The last touch has the weight 2^40, so that
-whole weights keep about 12 digits; a touch more than 40 half-lives before it has weight 0.
+The rule is the "Time Decay" model of Google Analytics (Multi-Channel Funnels): exponential decay by a half-life,
+there 7 days by default, here a quarter of the payments' window, 7.5 days. Ages are counted from the last touch, not
+from the order: that divides all weights by the same number and changes no share. The last touch has the weight 2^40,
+so that whole weights keep about 12 digits; a touch more than 40 half-lives before it has weight 0.
 
 =================  ==================  ===========================
 path (days)        weights / 2^40      an order of 100 yuan
