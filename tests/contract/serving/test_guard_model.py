@@ -8,6 +8,7 @@ old state, and the connection breaks before or after any script call.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -35,9 +36,12 @@ Window = tuple[str, Size, int]
 WINDOWS: st.SearchStrategy[Window] = st.sampled_from(
     [("a", "1m", 0), ("a", "1m", 1), ("a", "1h", 0), ("b", "1m", 0)]
 )
+Figures = tuple[int, int | None]
+"""Views and GMV; no field for the GMV while it is ``None``."""
+FIGURES = st.tuples(st.integers(1, 9), st.none() | st.integers(1, 2))
 FAULTS = st.one_of(st.none(), st.tuples(st.sampled_from(["before", "after"]), st.integers(0, 2)))
 OPERATIONS = st.one_of(
-    st.tuples(st.just("commit"), st.dictionaries(WINDOWS, st.none() | st.integers(1, 9), min_size=1), FAULTS),
+    st.tuples(st.just("commit"), st.dictionaries(WINDOWS, st.none() | FIGURES, min_size=1), FAULTS),
     st.tuples(st.just("takeover"), FAULTS),
     st.tuples(st.just("zombie_writes")),
     st.tuples(st.just("zombie_rebuilds"), FAULTS),
@@ -70,31 +74,35 @@ class Owner:
     """A worker: its writer, the table as it knows it, and the changes that Redis did not confirm."""
 
     writer: FaultyWriter
-    table: dict[Window, int]
+    table: dict[Window, Figures]
     sequence: int
-    pending: dict[Window, int | None] = field(default_factory=dict)
+    pending: dict[Window, Figures | None] = field(default_factory=dict)
+    whole: set[Window] = field(default_factory=set)
     must_rebuild: bool = True
 
     async def flush(self) -> None:
         """What the campaigns stage does after a commit, or tries again when Redis is back."""
         try:
             if not self.must_rebuild:
-                outcome = await self.writer.write(self.sequence, changes(self.pending, self.sequence))
+                commit = changes(self.pending, self.sequence, self.whole)
+                outcome = await self.writer.write(self.sequence, commit)
                 self.must_rebuild = outcome is Outcome.REBUILD_NEEDED
             if self.must_rebuild:
-                chunks = [changes({window: value}, self.sequence) for window, value in self.table.items()]
+                chunks = [
+                    changes({window: value}, self.sequence, {window}) for window, value in self.table.items()
+                ]
                 self.must_rebuild = await self.writer.rebuild(self.sequence, chunks) is Outcome.REBUILD_NEEDED
         except ServingUnavailableError:
             return
         self.pending.clear()
+        self.whole.clear()
 
 
-def changes(windows: dict[Window, int | None], sequence: int) -> CommitWrite:
+def changes(windows: Mapping[Window, Figures | None], sequence: int, whole: set[Window]) -> CommitWrite:
+    """Views are sent with every change, the GMV where it changed and the whole window is sent."""
     writes = [
-        WindowWrite(
-            campaign_id, size, start, None if value is None else {"views": value, "version": 1, "final": 0}
-        )
-        for (campaign_id, size, start), value in windows.items()
+        WindowWrite(*window, None if value is None else fields(value, window in whole), None, window in whole)
+        for window, value in windows.items()
     ]
     totals = [
         WindowWrite(campaign_id, "total", 0, {"views": 0, "version": 1, "updated_ms": 1, "watermark_ms": 1})
@@ -103,10 +111,16 @@ def changes(windows: dict[Window, int | None], sequence: int) -> CommitWrite:
     return CommitWrite([*writes, *totals], [], [campaign_id for campaign_id, *_ in totals], sequence)
 
 
-async def figures(redis: Redis) -> dict[Window, int | None]:
+def fields(value: Figures, is_whole: bool) -> dict[str, int]:
+    views, gmv_fen = value
+    of_orders = {} if gmv_fen is None or not is_whole else {"gmv_fen": gmv_fen}
+    return {"views": views, "version": 1, "final": 0} | of_orders
+
+
+async def figures(redis: Redis) -> dict[Window, tuple[int | None, int | None]]:
     reader = FunnelReader(redis)
     return {
-        (campaign_id, size, window.start_ms): window.get("views")
+        (campaign_id, size, window.start_ms): (window.get("views"), window.get("gmv_fen"))
         for campaign_id in "ab"
         for size in SIZES
         for window in await reader.windows(campaign_id, size)
@@ -122,15 +136,17 @@ class Model:
         self.zombie: Owner | None = None
         self.owner = self.new_owner({}, 0)
 
-    def new_owner(self, table: dict[Window, int], sequence: int) -> Owner:
+    def new_owner(self, table: dict[Window, Figures], sequence: int) -> Owner:
         writer = FaultyWriter(self.redis, stage="campaigns", partition=0, partitions=1, incarnation="i1")
         return Owner(writer, dict(table), sequence)
 
-    async def commit(self, windows: dict[Window, int | None], fault: tuple[str, int] | None) -> None:
+    async def commit(self, windows: dict[Window, Figures | None], fault: tuple[str, int] | None) -> None:
         owner = self.owner
         owner.sequence += 1
         owner.pending |= windows
         for window, value in windows.items():
+            if value is None or owner.table.get(window, (0, 0))[1] != value[1]:
+                owner.whole.add(window)
             if value is None:
                 owner.table.pop(window, None)
             else:
@@ -176,8 +192,8 @@ LAST: Window = ("b", "1h", 0)
 
 @example(  # a commit is cut off between its parts, and the next owner dropped the window since
     operations=[
-        ("commit", {A: 1}, None),
-        ("commit", {A: 2, ("a", "1m", 1): 2}, ("before", 1)),
+        ("commit", {A: (1, None)}, None),
+        ("commit", {A: (2, 1), ("a", "1m", 1): (2, None)}, ("before", 1)),
         ("takeover", None),
         ("commit", {A: None}, None),
         ("zombie_writes",),
@@ -185,31 +201,38 @@ LAST: Window = ("b", "1h", 0)
 )
 @example(  # a former owner begins a rebuild of a state that the owner has left behind
     operations=[
-        ("commit", {A: 1}, None),
+        ("commit", {A: (1, None)}, None),
         ("takeover", None),
-        ("commit", {A: 2}, None),
+        ("commit", {A: (2, None)}, None),
         ("zombie_rebuilds", None),
     ]
 )
 @example(  # a window is dropped, Redis does not hear of it, the next owner rebuilds
     operations=[
-        ("commit", {A: 1}, None),
+        ("commit", {A: (1, None)}, None),
         ("commit", {A: None}, ("before", 0)),
         ("takeover", None),
     ]
 )
 @example(  # Redis comes back from an old snapshot while the owner goes on
     operations=[
-        ("commit", {A: 1}, None),
+        ("commit", {A: (1, None)}, None),
         ("save",),
-        ("commit", {A: 2}, None),
+        ("commit", {A: (2, None)}, None),
         ("restore",),
+    ]
+)
+@example(  # Redis does not hear of the GMV; the next commit, which does not change it, is heard
+    operations=[
+        ("commit", {A: (1, None)}, None),
+        ("commit", {A: (2, 1)}, ("before", 0)),
+        ("commit", {A: (3, 1)}, None),
     ]
 )
 @example(  # a rebuild is cut off, its owner gone
     operations=[
-        ("commit", {A: 1}, None),
-        ("commit", {A: 2}, ("before", 0)),
+        ("commit", {A: (1, None)}, None),
+        ("commit", {A: (2, None)}, ("before", 0)),
         ("takeover", ("after", 0)),
         ("takeover", None),
     ]
@@ -224,7 +247,7 @@ def test_redis_ends_up_with_the_table(shared_redis: Any, operations: list[tuple[
             for name, *arguments in operations:
                 await getattr(model, name)(*arguments)
             # One more commit, and as many tries as faults can use up.
-            await model.commit({LAST: 5}, None)
+            await model.commit({LAST: (5, None)}, None)
             for _ in range(3):
                 await model.owner.flush()
             assert await figures(redis) == model.owner.table

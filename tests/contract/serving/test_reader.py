@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from xinghe.domain.metrics import COUNTED_NAMES, shown_metrics
+from xinghe.domain.metrics import COUNTED_NAMES, shown_counts
 from xinghe.serving import (
     CampaignChange,
     CommitWrite,
@@ -24,7 +24,7 @@ from xinghe.serving import (
     open_redis,
 )
 
-METRICS = shown_metrics(range(len(COUNTED_NAMES)), None, None)
+METRICS = shown_counts(range(len(COUNTED_NAMES)), None, None)
 HOUR_MS = 3_600_000
 
 
@@ -96,6 +96,22 @@ async def test_notes_by_gmv(redis: Redis, writer: FunnelWriter, reader: FunnelRe
         ("n70", 70, None),
         ("n9", 9, None),
     ]
+
+
+async def test_notes_of_a_day_by_its_gmv(redis: Redis, writer: FunnelWriter, reader: FunnelReader) -> None:
+    by_day = {0: (5, 70, 9), 86_400_000: (8,)}
+    notes = [
+        NoteWrite("c1", f"n:{gmv}", {"views": 1, "gmv_fen": gmv}, day, 60_000)
+        for day, gmvs in by_day.items()
+        for gmv in gmvs
+    ]
+    await writer.rebuild(1, [CommitWrite([], notes, ["c1"], 0)])
+    assert await reader.note_days("c1") == [0, 86_400_000]
+    top = await reader.notes_of_day("c1", 0, limit=2)
+    assert [(note.note_id, note.get("gmv_fen")) for note in top] == [("n:70", 70), ("n:9", 9)]
+    assert [note.note_id for note in await reader.notes_of_day("c1", 86_400_000)] == ["n:8"]
+    assert await reader.notes_of_day("c1", 1) == []
+    assert await reader.notes("c1") == []
 
 
 async def test_changes_tell_of_each_commit(redis: Redis, writer: FunnelWriter, reader: FunnelReader) -> None:

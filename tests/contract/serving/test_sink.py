@@ -1,24 +1,68 @@
-"""The stream's sink on a real Redis: what is committed before it closes is shown."""
+"""The stream's sink on a real Redis: what is committed before it closes is shown, piece by piece or merged."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from redis.asyncio import Redis
 
 from streams.agents.campaigns import Committed
+from streams.agents.changed import Changed
 from streams.sink import RedisSink
-from xinghe.domain.funnel import Window, encode_window, pack_key
-from xinghe.domain.metrics import COUNTED_NAMES, PEOPLE_NAMES
-from xinghe.serving import keys
+from xinghe.domain.funnel import (
+    Row,
+    Window,
+    encode_counts,
+    encode_window,
+    note_metrics,
+    pack_key,
+    pack_note_key,
+    window_metrics,
+)
+from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_INDEX, PEOPLE_NAMES
+from xinghe.domain.orders import OrdersChange, changed_orders, encode_orders
+from xinghe.domain.windows import DAY_MS
+from xinghe.serving import FunnelReader, keys
 from xinghe.serving.client import open_redis, text
 
 TOTAL = pack_key(("c1", "total", 0))
+NOTE = pack_note_key("c1", 0, "n:1")
+
+
+def row(version: int, gmv_fen: int = 0) -> Row:
+    """A window with everything counted ``version`` times; no orders where the GMV is 0."""
+    window = Window(version, None, [version] * len(COUNTED_NAMES), [0] * len(PEOPLE_NAMES))
+    return Row(encode_window(window), orders(gmv_fen, has_people=True))
+
+
+def note_row(count: int, gmv_fen: int) -> Row:
+    return Row(encode_counts([count] * len(COUNTED_NAMES)), orders(gmv_fen, has_people=False))
+
+
+def orders(gmv_fen: int, *, has_people: bool) -> bytes | None:
+    change = OrdersChange({1: gmv_fen}, {MODEL_COUNTED_INDEX[0]["gmv_fen"]: gmv_fen}, {})
+    return encode_orders(changed_orders(None, change, 0, has_people=has_people)) if gmv_fen else None
 
 
 def commit(version: int) -> Committed:
-    window = Window(version, None, [version] * len(COUNTED_NAMES), [0] * len(PEOPLE_NAMES))
-    return Committed({TOTAL: encode_window(window)}, {}, 0, [])
+    return committed(Changed({TOTAL: row(version)}, {TOTAL}))
+
+
+def committed(windows: Changed, notes: Changed | None = None) -> Committed:
+    return Committed(windows, notes or Changed(), 0, [])
+
+
+async def until(is_so: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not await is_so():
+            await asyncio.sleep(0.01)
+
+
+async def total_shown(redis: Redis) -> dict[str, int]:
+    total = await FunnelReader(redis).total("c1")
+    return {} if total is None else dict(total.metrics)
 
 
 async def shown_version(redis: Redis) -> str | None:
@@ -48,3 +92,103 @@ async def test_a_sink_whose_redis_is_away_closes_at_once() -> None:
         sink.committed(1, commit(1))
         async with asyncio.timeout(1):
             await sink.close()
+
+
+async def test_what_is_not_sent_again_stays_and_what_is_gone_goes(redis: Redis) -> None:
+    sink = RedisSink(redis, 0, 1)
+    sink.opened("i1", -1, is_complete=True)
+    sink.rebuild(1, commit(1))
+    steps = [
+        (Changed({TOTAL: row(2, gmv_fen=7)}, {TOTAL}), 2, 7),
+        (Changed({TOTAL: row(3, gmv_fen=7)}), 3, 7),
+        (Changed({TOTAL: row(4)}, {TOTAL}), 4, 0),
+        (Changed({TOTAL: row(5)}), 5, 0),
+    ]
+    for windows, version, gmv_fen in steps:
+        sink.committed(version, committed(windows))
+
+        async def is_shown(version: int = version) -> bool:
+            return await shown_version(redis) == str(version)
+
+        await until(is_shown)
+        assert await total_shown(redis) == window_metrics("total", row(version, gmv_fen))
+    await sink.close()
+
+
+async def test_commits_while_redis_is_away_are_shown_as_if_it_had_been_there(own_redis: Any) -> None:
+    async with open_redis(own_redis.url) as redis:
+        sink = RedisSink(redis, 0, 1)
+        sink.opened("i1", -1, is_complete=True)
+        sink.rebuild(1, commit(1))
+
+        async def is_first_shown() -> bool:
+            return await shown_version(redis) == "1"
+
+        await until(is_first_shown)
+        own_redis.process.send_signal(19)  # stopped, so that it forgets nothing
+        # Orders change, then something else: the merged commit must still send the orders.
+        sink.committed(
+            2, committed(Changed({TOTAL: row(2, 7)}, {TOTAL}), Changed({NOTE: note_row(2, 7)}, {NOTE}))
+        )
+        await asyncio.sleep(0.1)
+        sink.committed(3, committed(Changed({TOTAL: row(3, 7)}), Changed({NOTE: note_row(3, 7)})))
+        own_redis.process.send_signal(18)
+
+        async def is_last_shown() -> bool:
+            return await shown_version(redis) == "3"
+
+        await until(is_last_shown)
+        assert await total_shown(redis) == window_metrics("total", row(3, 7))
+        (note,) = await FunnelReader(redis).notes_of_day("c1", 0)
+        assert dict(note.metrics) == note_metrics(note_row(3, 7))
+        await sink.close()
+
+
+async def test_a_window_dropped_and_made_anew_has_nothing_of_the_old(redis: Redis) -> None:
+    sink = RedisSink(redis, 0, 1)
+    sink.opened("i1", -1, is_complete=True)
+    sink.rebuild(1, committed(Changed({TOTAL: row(1, 7)}, {TOTAL})))
+    sink.committed(2, committed(Changed({TOTAL: None}, {TOTAL})))
+    sink.committed(3, committed(Changed({TOTAL: row(3)}, {TOTAL})))
+    sink.committed(4, committed(Changed({TOTAL: row(4)})))
+
+    async def is_shown() -> bool:
+        return await shown_version(redis) == "4"
+
+    await until(is_shown)
+    assert await total_shown(redis) == window_metrics("total", row(4))
+    await sink.close()
+
+
+async def test_what_redis_let_go_by_its_age_is_asked_for_again(redis: Redis) -> None:
+    sink = RedisSink(redis, 0, 1)
+    sink.opened("i1", -1, is_complete=True)
+    sink.rebuild(1, committed(Changed({TOTAL: row(1, 7)}, {TOTAL})))
+
+    async def is_shown() -> bool:
+        return await shown_version(redis) == "1"
+
+    await until(is_shown)
+    await redis.delete(keys.total("c1"))
+    sink.committed(2, committed(Changed({TOTAL: row(2, 7)})))
+
+    async def asks() -> bool:
+        return sink.needs_all()
+
+    await until(asks)
+    assert await total_shown(redis) == {}
+    await sink.close()
+
+
+async def test_the_day_of_a_note_expires_with_its_retention(redis: Redis) -> None:
+    sink = RedisSink(redis, 0, 1)
+    sink.opened("i1", -1, is_complete=True)
+    sink.rebuild(1, committed(Changed(), Changed({NOTE: note_row(1, 0)}, {NOTE})))
+
+    async def is_shown() -> bool:
+        return bool(await redis.exists(keys.day_note("c1", 0, "n:1")))
+
+    await until(is_shown)
+    # One day, kept for 35, and one of slack.
+    assert 36.9 * DAY_MS < await redis.pttl(keys.day_note("c1", 0, "n:1")) <= 37 * DAY_MS
+    await sink.close()

@@ -12,6 +12,7 @@ from xinghe.serving import (
     CommitWrite,
     FunnelReader,
     FunnelWriter,
+    NoteWrite,
     Outcome,
     ServingUnavailableError,
     WindowWrite,
@@ -113,6 +114,32 @@ async def test_a_rebuild_removes_what_it_does_not_have(redis: Redis, writer: Fun
     assert await redis.exists(keys.window("c1", "1m", 120_000)) == 0
     assert [change.campaign_id for change in await reader.campaigns()] == ["c1"]
     assert await redis.keys("*gone*") == []
+
+
+def noted(day_start_ms: int | None, *note_ids: str) -> CommitWrite:
+    notes = [NoteWrite("c1", note_id, {"gmv_fen": 1}, day_start_ms, 60_000) for note_id in note_ids]
+    return CommitWrite([], notes, ["c1"], 1)
+
+
+async def test_a_rebuild_removes_notes_and_days_that_it_does_not_have(
+    redis: Redis, writer: FunnelWriter
+) -> None:
+    before = [noted(None, "a", "b"), noted(0, "a", "b"), noted(1, "a:b"), noted(2, "a")]
+    await writer.rebuild(1, [views(1), *before])
+    # Redis let go of one day by its age.
+    await redis.delete(keys.day_notes("c1", 2), keys.day_note("c1", 2, "a"))
+    assert await writer.rebuild(2, [views(1), noted(None, "b"), noted(0, "a")]) is Outcome.APPLIED
+    reader = FunnelReader(redis)
+    assert [note.note_id for note in await reader.notes("c1")] == ["b"]
+    assert await reader.note_days("c1") == [0]
+    assert [note.note_id for note in await reader.notes_of_day("c1", 0)] == ["a"]
+    assert sorted(await redis.keys("*note*")) == [
+        b"xinghe:campaign:c1:note:b",
+        b"xinghe:campaign:c1:noteday:0",
+        b"xinghe:campaign:c1:noteday:0:a",
+        b"xinghe:campaign:c1:notes",
+        b"xinghe:campaign:c1:windows:noteday",
+    ]
 
 
 async def test_a_rebuild_leaves_other_partitions_alone(redis: Redis, new_writer: NewWriter) -> None:

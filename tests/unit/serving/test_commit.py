@@ -22,8 +22,8 @@ def test_a_small_commit_is_one_part() -> None:
     assert [part.is_last for part in parts(commit)] == [True]
     assert unpacked(commit) == [
         [
-            [["c1", "1m", 0, {"views": 1}, 1000], ["c1", "1m", 60_000, {"views": 1}, 1000]],
-            [["c1", "n1", {"gmv_fen": 7}]],
+            [["c1", "1m", 0, {"views": 1}, 1000, True], ["c1", "1m", 60_000, {"views": 1}, 1000, True]],
+            [["c1", "n1", {"gmv_fen": 7}, None, None, True]],
             [5, "c1"],
             '["c1"]',
         ]
@@ -41,10 +41,8 @@ def test_a_large_commit_keeps_order_and_bound() -> None:
     payloads = unpacked(commit)
     assert [part.is_last for part in parts(commit._replace(changed=["c1"]))] == [False, False, True]
     assert all(len(payload[0]) + len(payload[1]) <= WRITES_MAX for payload in payloads)
-    assert [start for payload in payloads for _, _, start, _, _ in payload[0]] == list(range(WRITES_MAX + 3))
-    assert [note_id for payload in payloads for _, note_id, _ in payload[1]] == [
-        note.note_id for note in notes
-    ]
+    assert [window[2] for payload in payloads for window in payload[0]] == list(range(WRITES_MAX + 3))
+    assert [note[1] for payload in payloads for note in payload[1]] == [note.note_id for note in notes]
     assert [payload[2] for payload in payloads] == [[5, "c1"], [], []]
     assert [payload[3] for payload in payloads] == ["", "", '["c1"]']
 
