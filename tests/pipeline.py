@@ -233,8 +233,25 @@ class Pipeline:
             for key, row in ((unpack_key(packed), row) for packed, row in sink.windows.items())
         }
 
-    def notes(self) -> dict[NoteKey, dict[str, int]]:
-        """The figures of notes in the sink, by day and (day ``None``) to date."""
+    def notes(self) -> dict[tuple[str, str], dict[str, int]]:
+        """The figures to date of notes in the sink, by campaign and note."""
+        rows = self._note_rows()
+        return {
+            (campaign_id, note_id): rows[campaign_id, day, note_id]
+            for campaign_id, day, note_id in rows
+            if day is None
+        }
+
+    def note_days(self) -> dict[tuple[str, int, str], dict[str, int]]:
+        """The figures by day of notes in the sink, by campaign, start of the day and note."""
+        rows = self._note_rows()
+        return {
+            (campaign_id, day, note_id): metrics
+            for (campaign_id, day, note_id), metrics in rows.items()
+            if day is not None
+        }
+
+    def _note_rows(self) -> dict[NoteKey, dict[str, int]]:
         return {
             unpack_note_key(packed): note_metrics(row)
             for sink in self.sinks

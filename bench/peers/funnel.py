@@ -1,7 +1,8 @@
 """The funnel's rules as the stock Faust peer computes them: plain Python on one person's journey.
 
-Rules R2-R6 of ARCHITECTURE.md, so that the peer's figures can be compared with ours. Left out, all in the peer's
-favour: notes (R7), dropping of windows and journeys that are too old (R6, R11), funnel upserts (R10).
+Rules R2-R4, R7 and R9 of ARCHITECTURE.md, so that the peer's figures can be compared with ours. Left out, all in the
+peer's favour: models but last touch (R4), refunds, repurchases and coupons (R5, R6, R8), notes (R11), dropping of windows
+and journeys that are too old (R9, R14), funnel upserts (R13).
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from xinghe.domain.events import (
     OrderPaid,
     StoreVisited,
 )
-from xinghe.domain.metrics import COUNTED_INDEX, PEOPLE_INDEX
+from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES, MODEL_PEOPLE_NAMES, PEOPLE_NAMES
 from xinghe.domain.windows import DAY_MS, start_ms
 
+COUNTED: Final = (*COUNTED_NAMES, *MODEL_COUNTED_NAMES)
+PEOPLE: Final = (*PEOPLE_NAMES, *MODEL_PEOPLE_NAMES)
+COUNTED_INDEX: Final = {name: index for index, name in enumerate(COUNTED)}
+PEOPLE_INDEX: Final = {name: index for index, name in enumerate(PEOPLE)}
 MICROS: Final = 1_000_000
 CLICK: Final = "ad_clicks"
 COUPON: Final = "coupon"

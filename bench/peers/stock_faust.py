@@ -22,9 +22,9 @@ from faust.transport.producer import ProducerBuffer
 from prometheus_client import Counter, start_http_server
 from redis.asyncio import Redis
 
-from bench.peers.funnel import Change, Delta, Journey, apply
+from bench.peers.funnel import COUNTED, PEOPLE, Change, Delta, Journey, apply
 from xinghe.domain.events import JOURNEY_EVENTS, AdSpent, CampaignConfigured
-from xinghe.domain.metrics import COUNTED_NAMES, PEOPLE_NAMES, shown_metrics
+from xinghe.domain.metrics import ENGAGEMENT_NAMES
 from xinghe.domain.windows import MINUTE_MS, start_ms
 
 APPLICATION_ID: Final = os.environ["XINGHE_APPLICATION_ID"]
@@ -36,8 +36,8 @@ REDIS_INTERVAL_S: Final = 0.2
 TAKE_EVENTS: Final = int(os.environ["PEER_TAKE_EVENTS"])
 """1: an event at a time, as Faust's agents are written; more: in batches of up to so many with ``Stream.take``."""
 TAKE_WITHIN_S: Final = 0.2
-PEOPLE_AT: Final = len(COUNTED_NAMES)
-SPEND_AT: Final = PEOPLE_AT + len(PEOPLE_NAMES)
+PEOPLE_AT: Final = len(COUNTED)
+SPEND_AT: Final = PEOPLE_AT + len(PEOPLE)
 
 DELTA_TOPIC: Final = f"{PREFIX}delta"
 ATTRIBUTED_TOPIC: Final = f"{PREFIX}order.attributed"
@@ -278,8 +278,12 @@ async def write_redis_forever() -> None:
 def _put_window(pipeline: Any, key: bytes) -> None:
     campaign_id, size, window_start_ms = key.decode().rsplit("|", 2)
     values = windows[key]
-    people = values[PEOPLE_AT:SPEND_AT] if size in {"1d", "total"} else None
-    metrics = shown_metrics(values[:PEOPLE_AT], people, values[SPEND_AT])
+    metrics = dict(zip(COUNTED, values, strict=False))
+    metrics["engagements"] = sum(metrics[name] for name in ENGAGEMENT_NAMES)
+    if size in {"1d", "total"}:
+        metrics.update(zip(PEOPLE, values[PEOPLE_AT:SPEND_AT], strict=True))
+    if values[SPEND_AT] is not None:
+        metrics["spend_fen"] = values[SPEND_AT]
     name = f"xinghe:campaign:{campaign_id}:{size}"
     pipeline.hset(name if size == "total" else f"{name}:{window_start_ms}", mapping=metrics)
     if size == "total":

@@ -159,10 +159,10 @@ def test_plain_figures_are_those_of_the_settings_in_the_end(steps: list[tuple[An
         play.pipeline.windows()
     )
     # What was shown piece by piece is what a rebuild shows.
-    shown = play.pipeline.windows(), play.pipeline.notes()
+    shown = play.pipeline.windows(), play.pipeline.notes(), play.pipeline.note_days()
     play.pipeline.sinks[0].lost = True
     play.pipeline.campaigns[0].processor.tick(0)
-    assert (play.pipeline.windows(), play.pipeline.notes()) == shown
+    assert (play.pipeline.windows(), play.pipeline.notes(), play.pipeline.note_days()) == shown
 
 
 def check_windows(play: Play) -> None:
@@ -184,7 +184,9 @@ def check_windows(play: Play) -> None:
 
 def check_notes(play: Play) -> None:
     gmv = play.truth.notes()
-    shown = {key[1:]: metrics["gmv_fen"] for key, metrics in play.pipeline.notes().items()}
+    notes, days = play.pipeline.notes(), play.pipeline.note_days()
+    shown: dict[Any, int] = {(None, note_id): metrics["gmv_fen"] for (_, note_id), metrics in notes.items()}
+    shown |= {key[1:]: metrics["gmv_fen"] for key, metrics in days.items()}
     assert {key: fen for key, fen in shown.items() if fen} == {
         (day, note_id): fen for (day, note_id), fen in gmv.items() if fen and note_id is not None
     }

@@ -5,8 +5,9 @@ What is not known is a dash in the table and absent (or null) in JSON, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from rich.box import SIMPLE_HEAD
@@ -14,24 +15,28 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xinghe.domain.metrics import COUNTED_NAMES
+from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES
+from xinghe.domain.rates import RATES, rate
 from xinghe.domain.windows import SHANGHAI_OFFSET_MS
 from xinghe.serving import Funnel
 
 UNKNOWN: Final = "-"
 SHANGHAI: Final = timezone(timedelta(milliseconds=SHANGHAI_OFFSET_MS), "Asia/Shanghai")
-SUMMED_NAMES: Final = (*COUNTED_NAMES, "engagements", "spend_fen")
+SUMMED_NAMES: Final = (*COUNTED_NAMES, "engagements", *MODEL_COUNTED_NAMES, "net_gmv_fen", "spend_fen")
 """The metrics that add up over campaigns; distinct people do not."""
 
 CAMPAIGN_WIDTH_MIN: Final = 16
 COLUMN_GAP: Final = 2
 LEFT_OUT_FIRST: Final = (
+    "visit rate",
     "changed",
     "watermark",
     "engaged",
     "visits",
     "carts",
     "ad clicks",
+    "refunded ¥",
+    "net ROI",
     "spend ¥",
     "views",
 )
@@ -44,17 +49,6 @@ class Figures(NamedTuple):
     funnels: Sequence[Funnel]
 
 
-def roi(gmv_fen: int | None, spend_fen: int | None) -> float | None:
-    """Gross return on ad spend; ``None`` while the spend is unknown or nothing.
-
-    >>> roi(250, 100), roi(250, None), roi(250, 0)
-    (2.5, None, None)
-    """
-    if gmv_fen is None or not spend_fen:
-        return None
-    return round(gmv_fen / spend_fen, 4)
-
-
 def sums(funnels: Iterable[Funnel]) -> dict[str, int]:
     """The metrics that add up, over all funnels that know them; without an entry where none does."""
     summed: dict[str, int] = {}
@@ -65,19 +59,34 @@ def sums(funnels: Iterable[Funnel]) -> dict[str, int]:
     return summed
 
 
-def sums_roi(funnels: Iterable[Funnel]) -> float | None:
-    """The ROI of the campaigns whose spend is known, taken together."""
-    known = sums(funnel for funnel in funnels if funnel.get("spend_fen") is not None)
-    return roi(known.get("gmv_fen"), known.get("spend_fen"))
+def sums_with_spend(funnels: Iterable[Funnel]) -> dict[str, int]:
+    """The sums of the campaigns whose spend is known: GMV without known spend belongs to no ROI."""
+    return sums(funnel for funnel in funnels if funnel.get("spend_fen") is not None)
+
+
+def rounded(name: str, metrics: Mapping[str, int]) -> float | None:
+    """A rate of ``domain/rates.py`` to four places; ``None`` where there is none.
+
+    >>> rounded("roi", {"gmv_fen": 200, "spend_fen": 300}), rounded("roi", {"gmv_fen": 200})
+    (0.6667, None)
+    """
+    exact = rate(name, metrics)
+    return None if exact is None else float(round(exact, 4))
 
 
 def as_json(figures: Figures | None, problem: str | None) -> dict[str, Any]:
     """The figures for programs; with a ``problem`` they are the last that could be read, if any."""
     funnels = figures.funnels if figures else ()
+    with_spend = sums_with_spend(funnels)
     return {
         "read_ms": figures.read_ms if figures else None,
         "problem": problem,
-        "totals": {"campaigns": len(funnels), "metrics": sums(funnels), "roi": sums_roi(funnels)},
+        "totals": {
+            "campaigns": len(funnels),
+            "metrics": sums(funnels),
+            "roi": rounded("roi", with_spend),
+            "roi_net": rounded("roi_net", with_spend),
+        },
         "campaigns": [
             {
                 "campaign_id": funnel.campaign_id,
@@ -85,7 +94,7 @@ def as_json(figures: Figures | None, problem: str | None) -> dict[str, Any]:
                 "watermark_ms": funnel.watermark_ms,
                 "version": funnel.version,
                 "metrics": funnel.metrics,
-                "roi": roi(funnel.get("gmv_fen"), funnel.get("spend_fen")),
+                **{name: rounded(name, funnel.metrics) for name in RATES},
             }
             for funnel in funnels
         ],
@@ -112,15 +121,17 @@ def as_table(
 
 
 def _sums_line(funnels: Sequence[Funnel]) -> Text:
-    metrics = sums(funnels)
+    metrics, with_spend = sums(funnels), sums_with_spend(funnels)
     return Text.assemble(
         (f"{len(funnels):,} campaigns", "bold"),
         f"   views {_count(metrics.get('views'))}",
         f"   ad clicks {_count(metrics.get('ad_clicks'))}",
         f"   orders {_orders(metrics.get('orders_micros'))}",
         f"   GMV {_yuan(metrics.get('gmv_fen'))}",
+        f"   net {_yuan(metrics.get('net_gmv_fen'))}",
         f"   spend {_yuan(metrics.get('spend_fen'))}",
-        f"   ROI {_ratio(sums_roi(funnels))}",
+        f"   ROI {_ratio(rate('roi', with_spend))}",
+        f"   net {_ratio(rate('roi_net', with_spend))}",
     )
 
 
@@ -162,11 +173,14 @@ def _columns(funnels: Sequence[Funnel], now_ms: int) -> dict[str, list[str]]:
         "engaged": [_count(funnel.get("engagements")) for funnel in funnels],
         "ad clicks": [_count(funnel.get("ad_clicks")) for funnel in funnels],
         "visits": [_count(funnel.get("store_visits")) for funnel in funnels],
+        "visit rate": [_ratio(rate("store_visit_rate", funnel.metrics)) for funnel in funnels],
         "carts": [_count(funnel.get("cart_adds")) for funnel in funnels],
         "orders": [_orders(funnel.get("orders_micros")) for funnel in funnels],
         "GMV ¥": [_yuan(funnel.get("gmv_fen")) for funnel in funnels],
+        "refunded ¥": [_yuan(funnel.get("refund_fen")) for funnel in funnels],
         "spend ¥": [_yuan(funnel.get("spend_fen")) for funnel in funnels],
-        "ROI": [_ratio(roi(funnel.get("gmv_fen"), funnel.get("spend_fen"))) for funnel in funnels],
+        "ROI": [_ratio(rate("roi", funnel.metrics)) for funnel in funnels],
+        "net ROI": [_ratio(rate("roi_net", funnel.metrics)) for funnel in funnels],
         "changed": [_since(funnel.updated_ms, now_ms) for funnel in funnels],
         "watermark": [_since(funnel.watermark_ms, now_ms) for funnel in funnels],
     }
@@ -200,16 +214,19 @@ def _orders(micros: int | None) -> str:
 
 
 def _yuan(fen: int | None) -> str:
-    """Money in yuan, exact.
+    """Money in yuan, exact; net of refunds it may be below 0.
 
-    >>> _yuan(123_456_789_05), _yuan(0), _yuan(None)
-    ('123,456,789.05', '0.00', '-')
+    >>> _yuan(123_456_789_05), _yuan(0), _yuan(-5), _yuan(None)
+    ('123,456,789.05', '0.00', '-0.05', '-')
     """
-    return UNKNOWN if fen is None else f"{fen // 100:,}.{fen % 100:02d}"
+    if fen is None:
+        return UNKNOWN
+    sign = "-" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
 
 
-def _ratio(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:,.2f}"
+def _ratio(value: Fraction | None) -> str:
+    return UNKNOWN if value is None else f"{float(value):,.2f}"
 
 
 def _since(time_ms: int | None, now_ms: int) -> str:

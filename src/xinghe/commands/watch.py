@@ -70,7 +70,8 @@ def command(
     """Show the live funnel of every campaign, until Ctrl-C.
 
     A dash is a figure that is not known (no spend was reported yet), which is not 0. ROI is GMV by
-    spend. "watermark" is how far back the time lies up to which a campaign's events are complete.
+    spend, net ROI the same less refunds; orders and GMV are by the campaign's own model. "visit rate" is
+    store visits by viewers. "watermark" is how far back the time lies up to which a campaign's events are complete.
     While Redis is away the last figures stay, marked as old.
 
     \b

@@ -126,13 +126,13 @@ async def test_what_is_not_sent_again_stays_and_what_is_gone_goes(redis: Redis) 
 async def test_commits_while_redis_is_away_are_shown_as_if_it_had_been_there(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_away = asyncio.Event()
-    tried = asyncio.Event()
+    is_away, tried, refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
     write = FunnelWriter.write
 
     async def write_unless_away(writer: FunnelWriter, sequence: int, commit: CommitWrite) -> Outcome:
         if is_away.is_set():
             tried.set()
+            await refused.wait()
             raise ServingUnavailableError("redis://x", "away")
         return await write(writer, sequence, commit)
 
@@ -153,6 +153,7 @@ async def test_commits_while_redis_is_away_are_shown_as_if_it_had_been_there(
     await tried.wait()
     sink.committed(3, committed(Changed({TOTAL: row(3, 7)}), Changed({NOTE: note_row(3, 7)})))
     is_away.clear()
+    refused.set()
 
     async def is_last_shown() -> bool:
         return await shown_version(redis) == "3"

@@ -93,7 +93,12 @@ def test_once_json_by_gmv_and_by_campaign(own_redis: Any) -> None:
     fill(own_redis.url, small=5, large=7000, newest=6)
     value = orjson.loads(watch(own_redis.url, "--once", "--json", "--sort", "gmv").stdout)
     assert [campaign["campaign_id"] for campaign in value["campaigns"]] == ["large", "newest", "small"]
-    assert value["totals"] == {"campaigns": 3, "metrics": {"views": 7011, "gmv_fen": 701_100}, "roi": None}
+    assert value["totals"] == {
+        "campaigns": 3,
+        "metrics": {"views": 7011, "gmv_fen": 701_100},
+        "roi": None,
+        "roi_net": None,
+    }
     value = orjson.loads(
         watch(own_redis.url, "--once", "--json", "--campaign", "small", "--campaign", "none").stdout
     )

@@ -138,32 +138,34 @@ class TestNotes:
         sell(pipeline, NOON_MS, NOON_MS + DAY_MS)
         send(pipeline, [counted("likes", NOON_MS, 3)])
         configure(pipeline, NOON_MS + 300 * DAY_MS)
-        notes = pipeline.notes()
-        assert {key: (note["gmv_fen"], note["likes"]) for key, note in notes.items()} == {
-            ("c1", None, "n1"): (14, 3),
+        to_date, days = pipeline.notes()["c1", "n1"], pipeline.note_days()
+        assert (to_date["gmv_fen"], to_date["likes"]) == (14, 3)
+        assert {key: (note["gmv_fen"], note["likes"]) for key, note in days.items()} == {
             ("c1", MIDNIGHT_MS, "n1"): (7, 3),
             ("c1", MIDNIGHT_MS + DAY_MS, "n1"): (7, 0),
         }
         delete_settings(pipeline)
-        assert pipeline.notes()["c1", None, "n1"]["gmv_fen"] == 200
+        assert pipeline.notes()["c1", "n1"]["gmv_fen"] == 200
 
     def test_a_day_is_dropped_after_35_days_and_stays_in_the_figures_to_date(self) -> None:
         pipeline = Pipeline(1)
         sell(pipeline, NOON_MS)
         end_ms = MIDNIGHT_MS + DAY_MS + 35 * DAY_MS
         go_on_to(pipeline, end_ms - MINUTE_MS)
-        assert ("c1", MIDNIGHT_MS, "n1") in pipeline.notes()
+        assert ("c1", MIDNIGHT_MS, "n1") in pipeline.note_days()
         go_on_to(pipeline, end_ms)
-        assert set(pipeline.notes()) == {("c1", None, "n1")}
+        assert not pipeline.note_days()
         sell(pipeline, NOON_MS)
-        assert {key: note["gmv_fen"] for key, note in pipeline.notes().items()} == {("c1", None, "n1"): 200}
+        assert not pipeline.note_days()
+        assert pipeline.notes()["c1", "n1"]["gmv_fen"] == 200
 
     def test_a_dropped_day_is_shown_at_once_with_the_commit(self) -> None:
         pipeline = Pipeline(1)
         sell(pipeline, NOON_MS)
         send(pipeline, watermark_ms=MIDNIGHT_MS + 36 * DAY_MS)
         pipeline.commit_campaigns()
-        assert set(pipeline.notes()) == {("c1", None, "n1")}
+        assert not pipeline.note_days()
+        assert set(pipeline.notes()) == {("c1", "n1")}
 
     def test_notes_outlive_a_crash(self) -> None:
         pipeline = Pipeline(1)
@@ -171,8 +173,8 @@ class TestNotes:
         pipeline.campaigns[0].crash()
         configure(pipeline, NOON_MS)
         go_on_to(pipeline, MIDNIGHT_MS + 36 * DAY_MS)
-        shown: Any = {key: note["gmv_fen"] for key, note in pipeline.notes().items()}
-        assert shown == {("c1", None, "n1"): 7}
+        assert not pipeline.note_days()
+        assert pipeline.notes()["c1", "n1"]["gmv_fen"] == 7
 
 
 class TestShownInPieces:

@@ -239,6 +239,7 @@ class TestWindows:  # R9
         pipeline.settle()
         assert not pipeline.windows()
         assert not pipeline.notes()
+        assert not pipeline.note_days()
         assert {key for key, upsert in pipeline.upserts().items() if upsert is None} == {
             ("unattributed:s1", size, start)
             for size, start in (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from xinghe.commands.funnel_table import Figures, as_json, as_table, sums, sums_roi
+from xinghe.commands.funnel_table import Figures, as_json, as_table, sums, sums_with_spend
 from xinghe.serving import Funnel
 
 NOW_MS = 1_700_000_065_000
@@ -37,16 +37,21 @@ def test_a_row_shows_what_is_known_and_a_dash_for_the_rest() -> None:
         engagements=5,
         ad_clicks=6,
         store_visits=7,
+        viewers=28,
         cart_adds=8,
         orders_micros=1_500_000,
         gmv_fen=123_456_05,
+        refund_fen=23_456_05,
+        net_gmv_fen=100_000_00,
         spend_fen=100_000_00,
     )
     text = shown(Figures(NOW_MS, [known, funnel("c2", views=0)]))
     assert row(text, "c1") == [
-        *("c1", "1,234", "5", "6", "7", "8", "1.5", "123,456.05", "100,000.00", "1.23", "0.5 s", "65 s")
+        *("c1", "1,234", "5", "6", "7", "0.25", "8", "1.5", "123,456.05", "23,456.05", "100,000.00"),
+        *("1.23", "1.00", "0.5 s", "65 s"),
     ]
-    assert row(text, "c2") == ["c2", "0", *(["-"] * 8), "0.5 s", "65 s"]
+    assert row(text, "c2") == ["c2", "0", *(["-"] * 11), "0.5 s", "65 s"]
+    assert "GMV 123,456.05   net 100,000.00   spend 100,000.00   ROI 1.23   net 1.00" in text
     assert "2 campaigns" in text
     assert "events complete up to 2023-11-15 06:13:20 Asia/Shanghai, 65 s ago" in text
 
@@ -76,9 +81,12 @@ def test_rows_beyond_the_limit_count_in_the_totals() -> None:
 
 
 def test_roi_of_all_leaves_out_gmv_without_known_spend() -> None:
-    funnels = [funnel("a", gmv_fen=300, spend_fen=100), funnel("b", gmv_fen=5_000)]
-    assert sums_roi(funnels) == 3.0
-    assert sums(funnels) == {"gmv_fen": 5_300, "spend_fen": 100}
+    funnels = [funnel("a", gmv_fen=300, net_gmv_fen=-50, spend_fen=100), funnel("b", gmv_fen=5_000)]
+    assert sums_with_spend(funnels) == {"gmv_fen": 300, "net_gmv_fen": -50, "spend_fen": 100}
+    totals = as_json(Figures(5, funnels), None)["totals"]
+    assert (totals["roi"], totals["roi_net"]) == (3.0, -0.5)
+    assert "net -0.50   spend 1.00   ROI 3.00   net -0.50" in shown(Figures(NOW_MS, funnels))
+    assert sums(funnels) == {"gmv_fen": 5_300, "net_gmv_fen": -50, "spend_fen": 100}
     assert "spend_fen" not in sums([funnel("b", gmv_fen=5_000)])
 
 
@@ -87,13 +95,20 @@ def test_people_are_not_added_up() -> None:
 
 
 def test_json() -> None:
-    value: dict[str, Any] = as_json(Figures(5, [funnel("c1", gmv_fen=250, spend_fen=100)]), None)
-    assert value["totals"] == {"campaigns": 1, "metrics": {"gmv_fen": 250, "spend_fen": 100}, "roi": 2.5}
-    assert value["campaigns"][0]["roi"] == 2.5
+    known = funnel("c1", gmv_fen=250, spend_fen=100, new_buyers=3, repurchasers=2)
+    value: dict[str, Any] = as_json(Figures(5, [known]), None)
+    assert value["totals"] == {
+        "campaigns": 1,
+        "metrics": {"gmv_fen": 250, "spend_fen": 100},
+        "roi": 2.5,
+        "roi_net": None,
+    }
+    campaign = value["campaigns"][0]
+    assert (campaign["roi"], campaign["roi_net"], campaign["repurchase_rate"]) == (2.5, None, 0.6667)
     assert as_json(None, "away") == {
         "read_ms": None,
         "problem": "away",
-        "totals": {"campaigns": 0, "metrics": {}, "roi": None},
+        "totals": {"campaigns": 0, "metrics": {}, "roi": None, "roi_net": None},
         "campaigns": [],
     }
 
