@@ -14,14 +14,13 @@ from streams import metric_defs
 from streams.agents.changed import Changed
 from xinghe.domain.funnel import (
     Row,
-    decode_counts,
     decode_window,
-    note_metrics,
+    note_counts,
+    note_orders,
     unpack_key,
     unpack_note_key,
     window_orders,
 )
-from xinghe.domain.metrics import shown_note_counts
 from xinghe.domain.windows import DAY_MS, NOTE_DAY_RETENTION_MS, RETENTION_MS, end_ms, is_final
 from xinghe.serving.commit import CommitWrite, NoteWrite, WindowWrite
 from xinghe.serving.errors import ServingError
@@ -261,25 +260,25 @@ def _window_write(
         return WindowWrite(campaign_id, size, start, None)
     window = decode_window(row.value)
     fields = window.metrics()
-    if is_whole:
-        fields |= window_orders(size, row.orders)
+    orders = window_orders(size, row.orders) if is_whole else None
     fields["version"] = window.version
     end = end_ms(size, start)
     if end is None:
         fields["updated_ms"] = now_ms
         fields["watermark_ms"] = watermark_ms
-        return WindowWrite(campaign_id, size, start, fields, is_whole=is_whole)
+        return WindowWrite(campaign_id, size, start, fields, orders=orders)
     fields["final"] = int(is_final(size, start, watermark_ms))
     ttl_ms = end + RETENTION_MS[size] - watermark_ms + TTL_SLACK_MS
-    return WindowWrite(campaign_id, size, start, fields, ttl_ms, is_whole)
+    return WindowWrite(campaign_id, size, start, fields, ttl_ms, orders)
 
 
 def _note_write(packed: bytes, row: Row | None, is_whole: bool, watermark_ms: int) -> NoteWrite:
     campaign_id, day_start_ms, note_id = unpack_note_key(packed)
     if row is None:
         return NoteWrite(campaign_id, note_id, None, day_start_ms)
-    fields = note_metrics(row) if is_whole else shown_note_counts(decode_counts(row.value))
+    fields = note_counts(row)
+    orders = note_orders(row) if is_whole else None
     ttl_ms = None
     if day_start_ms is not None:
         ttl_ms = day_start_ms + DAY_MS + NOTE_DAY_RETENTION_MS - watermark_ms + TTL_SLACK_MS
-    return NoteWrite(campaign_id, note_id, fields, day_start_ms, ttl_ms, is_whole)
+    return NoteWrite(campaign_id, note_id, fields, day_start_ms, ttl_ms, orders)

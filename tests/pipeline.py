@@ -28,7 +28,8 @@ from xinghe.domain.funnel import (
     NoteKey,
     Row,
     WindowKey,
-    note_metrics,
+    note_counts,
+    note_orders,
     unpack_key,
     unpack_note_key,
     window_metrics,
@@ -253,7 +254,7 @@ class Pipeline:
 
     def _note_rows(self) -> dict[NoteKey, dict[str, int]]:
         return {
-            unpack_note_key(packed): note_metrics(row)
+            unpack_note_key(packed): note_counts(row) | note_orders(row)
             for sink in self.sinks
             for packed, row in sink.notes.items()
         }

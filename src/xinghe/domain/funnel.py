@@ -128,10 +128,14 @@ def window_metrics(size: Size, row: Row) -> dict[str, int]:
     return decode_window(row.value).metrics() | window_orders(size, row.orders)
 
 
-def note_metrics(row: Row) -> dict[str, int]:
-    """All metrics of a note as Redis shows them."""
-    plain = None if row.orders is None else decode_orders(row.orders).plain
-    return shown_note_counts(decode_counts(row.value)) | shown_note_orders(plain)
+def note_counts(row: Row) -> dict[str, int]:
+    """The metrics of a note as Redis shows them, without those of orders."""
+    return shown_note_counts(decode_counts(row.value))
+
+
+def note_orders(row: Row) -> dict[str, int]:
+    """The metrics of a note's orders as Redis shows them: 0 where there are none."""
+    return shown_note_orders(None if row.orders is None else decode_orders(row.orders).plain)
 
 
 class Changes:

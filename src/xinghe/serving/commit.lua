@@ -37,37 +37,44 @@ local function call_in_slices(command, key, values)
     end
 end
 
-local is_incomplete = false
-
--- A whole hash then has these fields and no others. Of others Redis has the rest; where it let go of them by their
--- age while the stream stood still, what would be half a hash is taken away again, and all must be rebuilt.
--- Numbers are exact up to 2^53 (Redis prints 17 digits); commit.py sends larger ones as text.
-local function put(key, fields, ttl_ms, is_whole)
+local function flat(fields)
     local pairs_flat, size = {}, 0
     for name, value in pairs(fields) do
         pairs_flat[size + 1], pairs_flat[size + 2] = name, value
         size = size + 2
     end
-    if not is_whole then
-        if redis.call('HSET', key, unpack(pairs_flat)) == size / 2 then
+    return pairs_flat
+end
+
+local is_incomplete = false
+
+-- Numbers are exact up to 2^53 (Redis prints 17 digits); commit.py sends larger ones as text.
+local function put(key, fields, orders, ttl_ms)
+    local always = flat(fields)
+    if orders then
+        -- The hash then has these fields and no others. Redis looks for a field from the first on: those of each
+        -- commit come first.
+        local seldom = flat(orders)
+        call_in_slices('HSET', key, always)
+        call_in_slices('HSET', key, seldom)
+        if redis.call('HLEN', key) > (#always + #seldom) / 2 then
             redis.call('DEL', key)
-            is_incomplete = true
+            call_in_slices('HSET', key, always)
+            call_in_slices('HSET', key, seldom)
         end
-    else
-        call_in_slices('HSET', key, pairs_flat)
-        if redis.call('HLEN', key) > size / 2 then
-            redis.call('DEL', key)
-            call_in_slices('HSET', key, pairs_flat)
-        end
+    elseif redis.call('HSET', key, unpack(always)) == #always / 2 then
+        -- Redis let go of the hash by its age while the stream stood still. Half of one is worse than none.
+        redis.call('DEL', key)
+        is_incomplete = true
     end
     if ttl_ms then redis.call('PEXPIRE', key, ttl_ms) end
 end
 
-local function put_window(campaign_id, size, start_ms, fields, ttl_ms, is_whole)
+local function put_window(campaign_id, size, start_ms, fields, ttl_ms, orders)
     local campaign = 'xinghe:campaign:' .. campaign_id .. ':'
     if size == 'total' then
         if fields then
-            put(campaign .. 'total', fields, nil, is_whole)
+            put(campaign .. 'total', fields, orders, nil)
         else
             redis.call('DEL', campaign .. 'total')
             redis.call('ZREM', 'xinghe:campaigns', campaign_id)
@@ -79,14 +86,14 @@ local function put_window(campaign_id, size, start_ms, fields, ttl_ms, is_whole)
     local key, index = campaign .. size .. ':' .. start, campaign .. 'windows:' .. size
     if fields then
         redis.call('ZADD', index, start, start)
-        put(key, fields, ttl_ms, is_whole)
+        put(key, fields, orders, ttl_ms)
     else
         redis.call('DEL', key)
         redis.call('ZREM', index, start)
     end
 end
 
-local function put_note(campaign_id, note_id, fields, day_start_ms, ttl_ms, is_whole)
+local function put_note(campaign_id, note_id, fields, day_start_ms, ttl_ms, orders)
     local campaign = 'xinghe:campaign:' .. campaign_id .. ':'
     local key, ranking, days, day = campaign .. 'note:' .. note_id, campaign .. 'notes', nil, nil
     if day_start_ms then
@@ -100,11 +107,11 @@ local function put_note(campaign_id, note_id, fields, day_start_ms, ttl_ms, is_w
         if days and redis.call('EXISTS', ranking) == 0 then redis.call('ZREM', days, day) end
         return
     end
-    if is_whole then
+    if orders then
         if days then redis.call('ZADD', days, day, day) end
-        redis.call('ZADD', ranking, fields['gmv_fen'], note_id)
+        redis.call('ZADD', ranking, orders['gmv_fen'] or fields['gmv_fen'], note_id)
     end
-    put(key, fields, ttl_ms, is_whole)
+    put(key, fields, orders, ttl_ms)
     if ttl_ms then redis.call('PEXPIRE', ranking, ttl_ms) end
 end
 

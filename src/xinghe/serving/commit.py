@@ -21,14 +21,17 @@ EXACT_MAX: Final = 2**53
 """The largest whole number up to which Lua's numbers, which are doubles, have no gaps."""
 
 
+NO_FIELDS: Final[Mapping[str, int]] = {}
+
+
 class WindowWrite(NamedTuple):
     """The figures of one window, absolute.
 
     ``fields`` are the metrics with ``version`` and ``final`` (0 or 1), for the size ``total`` with
     ``version``, ``updated_ms`` and ``watermark_ms``; ``None`` deletes the window, and for ``total``
     takes the campaign off the list of campaigns. ``ttl_ms``, above 0, is after how long Redis drops
-    the window by itself. Unless ``is_whole`` the window is in Redis already, and its fields that
-    are not among ``fields`` stay as they are.
+    the window by itself. ``orders`` are further fields, which change seldom; ``None`` leaves those that
+    Redis has of the window as they are. Fields that are in neither go away where ``orders`` are given.
 
     ``None`` for the size ``noteday`` takes a day off the list of days, with what ranks its notes.
     """
@@ -38,14 +41,14 @@ class WindowWrite(NamedTuple):
     start_ms: int
     fields: Mapping[str, int] | None
     ttl_ms: int | None = None
-    is_whole: bool = True
+    orders: Mapping[str, int] | None = NO_FIELDS
 
 
 class NoteWrite(NamedTuple):
     """The figures of one note in a campaign, absolute; ``None`` deletes the note.
 
-    They are those to date, or of the day that starts at ``day_start_ms``. ``ttl_ms`` and ``is_whole`` are as for windows;
-    a whole note's ``fields`` have ``gmv_fen``, which ranks it.
+    They are those to date, or of the day that starts at ``day_start_ms``. ``ttl_ms`` and ``orders`` are as for windows; where
+    ``orders`` are given, they or ``fields`` have ``gmv_fen``, which ranks the note.
     """
 
     campaign_id: str
@@ -53,7 +56,7 @@ class NoteWrite(NamedTuple):
     fields: Mapping[str, int] | None
     day_start_ms: int | None = None
     ttl_ms: int | None = None
-    is_whole: bool = True
+    orders: Mapping[str, int] | None = NO_FIELDS
 
 
 class CommitWrite(NamedTuple):
@@ -116,8 +119,16 @@ def _scores(commit: CommitWrite, changed: list[str]) -> list[int | str]:
 
 def _exact(write: WindowWrite | NoteWrite) -> tuple[Any, ...]:
     """The write, with its figures as text where a double would round one of them."""
-    fields = write.fields
-    if fields is None or max(fields.values()) <= EXACT_MAX:
+    fields, orders = write.fields, write.orders
+    if fields is None:
         return write
-    as_text: Any = {name: str(value) for name, value in fields.items()}
-    return write._replace(fields=as_text)
+    # Only those of orders can be below 0: GMV net of refunds.
+    if max(fields.values()) > EXACT_MAX:
+        write = write._replace(fields=_as_text(fields))
+    if orders and (max(orders.values()) > EXACT_MAX or min(orders.values()) < -EXACT_MAX):
+        write = write._replace(orders=_as_text(orders))
+    return write
+
+
+def _as_text(fields: Mapping[str, int]) -> Any:
+    return {name: str(value) for name, value in fields.items()}

@@ -101,7 +101,7 @@ class Owner:
 def changes(windows: Mapping[Window, Figures | None], sequence: int, whole: set[Window]) -> CommitWrite:
     """Views are sent with every change, the GMV where it changed and the whole window is sent."""
     writes = [
-        WindowWrite(*window, None if value is None else fields(value, window in whole), None, window in whole)
+        WindowWrite(*window, fields(value), None, orders(value) if window in whole else None)
         for window, value in windows.items()
     ]
     totals = [
@@ -111,10 +111,12 @@ def changes(windows: Mapping[Window, Figures | None], sequence: int, whole: set[
     return CommitWrite([*writes, *totals], [], [campaign_id for campaign_id, *_ in totals], sequence)
 
 
-def fields(value: Figures, is_whole: bool) -> dict[str, int]:
-    views, gmv_fen = value
-    of_orders = {} if gmv_fen is None or not is_whole else {"gmv_fen": gmv_fen}
-    return {"views": views, "version": 1, "final": 0} | of_orders
+def fields(value: Figures | None) -> dict[str, int] | None:
+    return None if value is None else {"views": value[0], "version": 1, "final": 0}
+
+
+def orders(value: Figures | None) -> dict[str, int]:
+    return {} if value is None or value[1] is None else {"gmv_fen": value[1]}
 
 
 async def figures(redis: Redis) -> dict[Window, tuple[int | None, int | None]]:

@@ -130,12 +130,12 @@ async def test_a_window_may_have_thousands_of_fields(redis: Redis, writer: Funne
 async def test_fields_that_are_not_sent_again_stay(redis: Redis, writer: FunnelWriter) -> None:
     await writer.rebuild(1, [COMMIT])
     windows = [
-        WindowWrite("c1", "total", 0, {"views": 13, "version": 5}, is_whole=False),
-        WindowWrite("c1", "1m", START_MS, {"views": 3, "spend_fen": 1}, 30_000, is_whole=False),
+        WindowWrite("c1", "total", 0, {"views": 13, "version": 5}, orders=None),
+        WindowWrite("c1", "1m", START_MS, {"views": 3, "spend_fen": 1}, 30_000, orders=None),
     ]
     notes = [
-        NoteWrite("c1", "n1", {"views": 3}, is_whole=False),
-        NoteWrite("c1", "n:2", {"views": 4}, DAY_START_MS, 30_000, is_whole=False),
+        NoteWrite("c1", "n1", {"views": 3}, orders=None),
+        NoteWrite("c1", "n:2", {"views": 4}, DAY_START_MS, 30_000, orders=None),
     ]
     assert await writer.write(2, CommitWrite(windows, notes, ["c1"], 9)) is Outcome.APPLIED
     assert await redis.hgetall(keys.total("c1")) == text(TOTAL | {"views": 13, "version": 5})
@@ -153,7 +153,7 @@ async def test_half_a_hash_is_never_shown_and_asks_for_a_rebuild(redis: Redis, w
     await writer.rebuild(1, [COMMIT])
     key = keys.window("c1", "1m", START_MS)
     await redis.delete(key)  # by its age, while the stream stood still
-    half = WindowWrite("c1", "1m", START_MS, {"views": 3, "version": 4}, 60_000, is_whole=False)
+    half = WindowWrite("c1", "1m", START_MS, {"views": 3, "version": 4}, 60_000, orders=None)
     assert await writer.write(2, CommitWrite([half], [], ["c1"], 9)) is Outcome.REBUILD_NEEDED
     assert await redis.exists(key) == 0
     assert await writer.check() == ("i1", 1)

@@ -22,8 +22,8 @@ def test_a_small_commit_is_one_part() -> None:
     assert [part.is_last for part in parts(commit)] == [True]
     assert unpacked(commit) == [
         [
-            [["c1", "1m", 0, {"views": 1}, 1000, True], ["c1", "1m", 60_000, {"views": 1}, 1000, True]],
-            [["c1", "n1", {"gmv_fen": 7}, None, None, True]],
+            [["c1", "1m", 0, {"views": 1}, 1000, {}], ["c1", "1m", 60_000, {"views": 1}, 1000, {}]],
+            [["c1", "n1", {"gmv_fen": 7}, None, None, {}]],
             [5, "c1"],
             '["c1"]',
         ]
@@ -52,6 +52,21 @@ def test_figures_beyond_the_exact_range_of_lua_go_as_text() -> None:
     fields = unpacked(CommitWrite([window(0, gmv_fen=bigger, views=big)], [], [], 0))[0][0][0][3]
     assert fields == {"gmv_fen": str(bigger), "views": str(big)}
     assert unpacked(CommitWrite([window(0, gmv_fen=2**53)], [], [], 0))[0][0][0][3] == {"gmv_fen": 2**53}
+
+
+def test_figures_of_orders_beyond_it_go_as_text_below_0_as_well() -> None:
+    windows = [
+        WindowWrite("c1", "1m", 0, {"views": 1}, 1000, {"net_gmv_fen": -(2**53) - 1, "gmv_fen": 5}),
+        WindowWrite("c1", "1m", 0, {"views": 1}, 1000, {"net_gmv_fen": -(2**53), "gmv_fen": 2**53}),
+        WindowWrite("c1", "1m", 0, {"views": 1}, 1000, {"gmv_fen": 2**53 + 1}),
+        WindowWrite("c1", "1m", 0, {"views": 1}, 1000, None),
+    ]
+    assert [(write[3], write[5]) for write in unpacked(CommitWrite(windows, [], [], 0))[0][0]] == [
+        ({"views": 1}, {"net_gmv_fen": str(-(2**53) - 1), "gmv_fen": "5"}),
+        ({"views": 1}, {"net_gmv_fen": -(2**53), "gmv_fen": 2**53}),
+        ({"views": 1}, {"gmv_fen": str(2**53 + 1)}),
+        ({"views": 1}, None),
+    ]
 
 
 def test_a_total_says_itself_when_it_changed() -> None:
