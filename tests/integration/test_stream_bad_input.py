@@ -22,7 +22,6 @@ from xinghe.domain.events import (
     CampaignConfigured,
     NoteViewed,
     OrderPaid,
-    OrderRefunded,
     PersonLinked,
 )
 

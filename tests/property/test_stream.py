@@ -163,8 +163,8 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
         if truth.counts.get(key):
             shops = truth.shops_seen[key[0]] | truth.shops_configured.get(key[0], set())
             assert upsert["shop_id"] in shops, key
-    to_date = {(campaign_id, None, note_id): note for (campaign_id, note_id), note in truth.notes.items()}
-    assert pipeline.notes() == to_date | truth.note_days
+    assert pipeline.notes() == truth.notes
+    assert pipeline.note_days() == truth.note_days
     assert_attributions(truth, pipeline)
     assert_refund_letters(truth, run)
 
