@@ -116,6 +116,52 @@ _events = st.builds(
 )
 
 
+LAGS_MS: Final = (
+    0,
+    1,
+    MINUTE_MS,
+    DAY_MS,
+    7 * DAY_MS + 12 * HOUR_MS,
+    15 * DAY_MS,
+    30 * DAY_MS,
+    30 * DAY_MS + 1,
+)
+"""From a touch to its order."""
+DELAYS_MS: Final = (-1, 0, 1, HOUR_MS, DAY_MS, 5 * DAY_MS)
+"""From an order to its refund."""
+
+
+@st.composite
+def _around(draw: st.DrawFn, order: OrderPaid) -> list[Any]:
+    """Touches that lead to an order, and refunds of it, which together may be more than was paid."""
+    who: dict[str, Any] = {"person_id": order.person_id, "shop_id": order.shop_id}
+    events: list[Any] = []
+    touches = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from((NoteViewed, NoteViewed, AdClicked, CouponClaimed)),
+                st.sampled_from(LAGS_MS),
+                st.sampled_from(CAMPAIGNS),
+                st.integers(0, 9_999),
+            ),
+            max_size=6,
+        )
+    )
+    for index, (event_type, lag_ms, campaign_id, number) in enumerate(touches):
+        time_ms = max(order.time_ms - lag_ms, MIDNIGHT_MS)
+        ids = (f"{order.event_id}t{index}", order.person_id, order.shop_id, time_ms, campaign_id)
+        events.append(_event(event_type, *ids, NOTES[number % 2], ITEMS[number // 2 % 2], number))
+    part_fen = st.sampled_from((1, order.amount_fen // 3 + 1, order.amount_fen // 2 + 1, order.amount_fen))
+    refunds = draw(
+        st.lists(st.tuples(part_fen, st.sampled_from(DELAYS_MS), st.sampled_from("abcd")), max_size=4)
+    )
+    for index, (amount_fen, delay_ms, refund_id) in enumerate(refunds):
+        time_ms = min(max(order.time_ms + delay_ms, MIDNIGHT_MS), MIDNIGHT_MS + 31 * DAY_MS)
+        refund = who | {"order_id": order.order_id, "refund_id": refund_id, "time_ms": time_ms}
+        events.append(OrderRefunded(**refund, event_id=f"{order.event_id}r{index}", amount_fen=amount_fen))
+    return events
+
+
 @st.composite
 def journey_events(draw: st.DrawFn, max_events: int = 24) -> list[Any]:
     """Decoded journey events in an order of arrival, equal copies of some among them.
@@ -127,5 +173,7 @@ def journey_events(draw: st.DrawFn, max_events: int = 24) -> list[Any]:
     events = draw(
         st.lists(_events, unique_by=lambda event: event.event_id, min_size=least, max_size=max_events)
     )
+    for order in [event for event in events if isinstance(event, OrderPaid)][:3]:
+        events += draw(_around(order))
     copies = draw(st.lists(st.sampled_from(events), max_size=4)) if events else []
     return draw(st.permutations(events + copies))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from streams.partitions import partition_of
-from tests.pipeline import Pipeline
+from tests.pipeline import BROKER_MS, Pipeline
 from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, times_ms
 from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.truth import truth_of
@@ -360,13 +360,17 @@ def first_of_each_id(events: list[Any]) -> list[Any]:
 
 
 def spread(events: list[Any], data: st.DataObject) -> list[Any]:
-    """The events at times far away. A payment gets an order of its own: what becomes of an ``order_id`` that comes
+    """The events at times far away, many of them together there. A payment gets an order of its own: what becomes of an ``order_id`` that comes
     back after its order was forgotten is left open (R2, R14). A refund stays near the order that it gets.
     """
+    # Few times of the year, so that what belongs together often stays together.
+    days = data.draw(st.lists(st.sampled_from(SHIFT_DAYS), min_size=1, max_size=3))
+
+    def shifted_ms(event: Any) -> int:
+        return int(event.time_ms + data.draw(st.sampled_from(days)) * DAY_MS)
+
     orders = [
-        msgspec.structs.replace(
-            event, time_ms=event.time_ms + _days(data, SHIFT_DAYS) * DAY_MS, order_id=event.event_id
-        )
+        msgspec.structs.replace(event, time_ms=shifted_ms(event), order_id=event.event_id)
         for event in events
         if isinstance(event, OrderPaid)
     ]
@@ -375,20 +379,15 @@ def spread(events: list[Any], data: st.DataObject) -> list[Any]:
         theirs = [order for order in orders if order.person_id == refund.person_id]
         if isinstance(refund, OrderRefunded) and theirs:
             order = data.draw(st.sampled_from(theirs))
-            after_ms = refund.time_ms - MIDNIGHT_MS + _days(data, REFUND_DAYS) * DAY_MS
-            refunds.append(
-                msgspec.structs.replace(refund, order_id=order.order_id, time_ms=order.time_ms + after_ms)
-            )
+            after_ms = refund.time_ms - MIDNIGHT_MS + data.draw(st.sampled_from(REFUND_DAYS)) * DAY_MS
+            time_ms = min(order.time_ms + after_ms, BROKER_MS)
+            refunds.append(msgspec.structs.replace(refund, order_id=order.order_id, time_ms=time_ms))
     others = [
-        msgspec.structs.replace(event, time_ms=event.time_ms + _days(data, SHIFT_DAYS) * DAY_MS)
+        msgspec.structs.replace(event, time_ms=shifted_ms(event))
         for event in events
         if not isinstance(event, (OrderPaid, OrderRefunded))
     ]
     return [*others, *orders, *refunds]
-
-
-def _days(data: st.DataObject, choices: Sequence[int]) -> int:
-    return data.draw(st.sampled_from(choices))
 
 
 def arrival(events: list[Any]) -> st.SearchStrategy[list[Any]]:
