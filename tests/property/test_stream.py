@@ -19,6 +19,7 @@ from xinghe.domain.events import (
     CAMPAIGN_EVENTS,
     AdSpent,
     CampaignConfigured,
+    CouponClaimed,
     NoteViewed,
     OrderPaid,
     OrderRefunded,
@@ -387,7 +388,31 @@ def spread(events: list[Any], data: st.DataObject) -> list[Any]:
         for event in events
         if not isinstance(event, (OrderPaid, OrderRefunded))
     ]
-    return [*others, *orders, *refunds]
+    return [*others, *orders, *refunds, *on_the_edges(orders, data)]
+
+
+EDGES_MS: Final = tuple(days * DAY_MS + more for days in (30, 90, 365) for more in (0, 1))
+
+
+def on_the_edges(orders: Sequence[OrderPaid], data: st.DataObject) -> list[Any]:
+    """Orders that follow others, and claims of their coupons before them, at the edges of R6 and R8."""
+    if not orders:
+        return []
+    drawn = data.draw(
+        st.lists(st.tuples(st.sampled_from(orders), st.sampled_from(EDGES_MS), st.booleans()), max_size=3)
+    )
+    added: list[Any] = []
+    for index, (order, lag_ms, is_claim) in enumerate(drawn):
+        event_id = f"{order.event_id}edge{index}"
+        if is_claim:
+            ids = (event_id, order.person_id, order.time_ms - lag_ms)
+            coupon_id = (order.coupon_ids or ["k0"])[0]
+            added.append(CouponClaimed(*ids, coupon_id, order.shop_id, "xhs", "c1"))
+        else:
+            time_ms = min(order.time_ms + lag_ms, BROKER_MS)
+            again = {"event_id": event_id, "order_id": event_id, "time_ms": time_ms, "new_customer": None}
+            added.append(msgspec.structs.replace(order, **again))
+    return added
 
 
 def arrival(events: list[Any]) -> st.SearchStrategy[list[Any]]:
