@@ -137,6 +137,7 @@ class Stream:
         report: dict[str, Any] = json.loads(done.out)
         assert report["differences"] == 0
         assert not report["notices"]["people"], "the audit must compare everybody"
+        assert not report["notices"]["campaigns"], "the audit must compare every campaign"
         return report
 
     def lag(self) -> int:
