@@ -35,14 +35,14 @@ def weighed(
         case "linear":
             return [(touch, 1) for touch in path]
         case "time_decay":
-            half_life_ms = payment_window_ms / HALF_LIVES_PER_WINDOW
+            half_life_ms = payment_window_ms // HALF_LIVES_PER_WINDOW
             return [(touch, decay_weight(path[-1].time_ms - touch.time_ms, half_life_ms)) for touch in path]
         case "position_based":
             return list(zip(path, position_weights(len(path)), strict=True))
     raise ValueError(f"{model} is no rule model")
 
 
-def decay_weight(before_last_ms: int, half_life_ms: float) -> int:
+def decay_weight(before_last_ms: int, half_life_ms: int) -> int:
     """The weight of a touch so long before the last one: half of it each half-life.
 
     >>> decay_weight(0, 100.0) == 2 * decay_weight(100, 100.0)
