@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streams.agents import campaign_notes, campaign_windows, campaigns, journeys
+from streams.agents import campaign_notes, campaign_windows, campaigns, identities, journeys
 from streams.engine.table import BytesCodec, StructCodec
 from xinghe.domain.directory import Source
 from xinghe.domain.funnel import Spend
+from xinghe.domain.identity import Link
 from xinghe.domain.journey import JourneyCodec
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ def journeys_tables(app: Any) -> list[BatchTable]:
             codec=StructCodec(Source),
             tag=b"d",
             help="Numbers of shops, campaigns, notes and items in journeys.",
+        ),
+        app.Table(
+            identities.LINKS,
+            codec=StructCodec(Link),
+            tag=b"l",
+            help="Ids that were linked to another.",
         ),
         app.Table(
             journeys.CLOCK,

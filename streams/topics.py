@@ -13,6 +13,7 @@ from xinghe.domain.events import (
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    JOURNEY_MOVED,
     ORDER_ATTRIBUTED,
     SOURCE_EVENTS,
     CampaignConfigured,
@@ -37,6 +38,8 @@ _SOURCE: Final = {
     "message.timestamp.type": "LogAppendTime",
     **_ANY_RECORD,
 }
+
+_BETWEEN_TASKS: Final = {**_ANY_RECORD, "cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
 
 _CHANGELOG: Final = {
     "cleanup.policy": "compact",
@@ -71,8 +74,9 @@ def topic_specs(partitions: int = PARTITIONS_DEFAULT) -> list[TopicSpec]:
     configs |= {
         ORDER_ATTRIBUTED: {**_ANY_RECORD, **_KEPT},
         CAMPAIGN_FUNNEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
-        # Between the stages: consumed within a second, and kept as long as a stopped group's offsets are.
-        CAMPAIGN_DELTA: {**_ANY_RECORD, "cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)},
+        # Between tasks: consumed within a second, and kept as long as a stopped group's offsets are.
+        CAMPAIGN_DELTA: _BETWEEN_TASKS,
+        JOURNEY_MOVED: _BETWEEN_TASKS,
         # The record as it came, and its headers on top.
         DEAD_LETTER: {**_KEPT, "max.message.bytes": str(13 * MIB)},
         JOURNEYS_CHANGELOG: _CHANGELOG,

@@ -14,13 +14,9 @@ from streams.agents.campaign_notes import CampaignNotes
 from streams.agents.campaign_windows import CampaignWindows
 from streams.agents.changed import Changed
 from streams.agents.intake import (
-    DECODE_ERRORS,
-    VALUE_BYTES_MAX,
     DeadLetters,
     key_mismatch,
-    rejection,
     separator_in,
-    too_large,
 )
 from streams.partitions import partition_of
 from xinghe.domain import events
@@ -193,15 +189,8 @@ class CampaignsProcessor:
 
     def _decoded(self, batch: Batch, record: Record, decode: Callable[[bytes], Any]) -> Any | None:
         """The event of a record whose key is its campaign's; ``None`` after sending it to the dead letters."""
-        try:
-            if record.value is not None and len(record.value) > VALUE_BYTES_MAX:
-                self._dead_letters.send(batch, record, *too_large(record.value))
-                return None
-            if record.value is not None:
-                record.value.decode()  # the decoder does not look into fields that it ignores
-            event = decode(record.value)  # type: ignore[arg-type]  # null raises TypeError, handled below
-        except DECODE_ERRORS as error:
-            self._dead_letters.send(batch, record, *rejection(record, error))
+        event = self._dead_letters.decoded(batch, record, decode)
+        if event is None:
             return None
         problem = separator_in(shop_id=getattr(event, "shop_id", None), campaign_id=event.campaign_id)
         if problem is None and record.key != event.campaign_id.encode():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
@@ -72,15 +73,29 @@ class DeadLetters:
     def __init__(self, task: Task) -> None:
         self._task = task
 
+    def decoded(self, batch: Batch, record: Record, decode: Callable[[bytes], Any]) -> Any | None:
+        """The event of a record; ``None`` after sending what is none to the dead letters."""
+        try:
+            if record.value is not None and len(record.value) > VALUE_BYTES_MAX:
+                self.send(batch, record, *too_large(record.value))
+                return None
+            if record.value is not None:
+                record.value.decode()  # the decoder does not look into fields that it ignores
+            return decode(record.value)  # type: ignore[arg-type]  # null raises TypeError, handled below
+        except DECODE_ERRORS as error:
+            self.send(batch, record, *rejection(record, error))
+            return None
+
     def send(self, batch: Batch, record: Record, reason: str, detail: str) -> None:
         """Send one record as it came, with where it came from and why."""
-        self.send_held(batch.topic, record.offset, record.key, record.value, reason, detail)
+        place = batch.topic, batch.partition, record.offset
+        self.send_held(place, record.key, record.value, reason, detail)
 
     def send_held(
-        self, topic: str, offset: int, key: bytes | None, value: bytes | None, reason: str, detail: str
+        self, place: tuple[str, int, int], key: bytes | None, value: bytes | None, reason: str, detail: str
     ) -> None:
-        """Send a record of the task's partition that was taken first, and then did not fit."""
-        partition = self._task.partition
+        """Send a record that was taken first, and then did not fit; ``place`` is its topic, partition and offset."""
+        topic, partition, offset = place
         headers = [
             ("reason", reason.encode()),
             ("detail", detail.encode("utf-8", "replace")),
@@ -90,5 +105,5 @@ class DeadLetters:
         ]
         # A record without key and value cannot be written; an empty key stands for both.
         kept_key = b"" if key is None and value is None else key
-        self._task.send(DEAD_LETTER, partition, kept_key, value, headers)
+        self._task.send(DEAD_LETTER, self._task.partition, kept_key, value, headers)
         metric_defs.DEAD_LETTERS.labels(reason).inc()

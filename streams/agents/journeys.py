@@ -10,6 +10,7 @@ import orjson
 from xxhash import xxh3_64_intdigest as hash64
 
 from streams import metric_defs
+from streams.agents.identities import Identities
 from streams.agents.intake import (
     DECODE_ERRORS,
     VALUE_BYTES_MAX,
@@ -24,6 +25,7 @@ from xinghe.domain import events
 from xinghe.domain.attribution.order_credit import Credit, credits_of
 from xinghe.domain.delta import Changes, Delta, Watermark
 from xinghe.domain.directory import Directory, Names, Source
+from xinghe.domain.identity import Forwarded
 from xinghe.domain.journey import CART_ADD, FAVORITE, STORE_VISIT, Journey
 from xinghe.domain.journey_rules import JourneyRules
 from xinghe.domain.metrics import MODELS
@@ -64,7 +66,7 @@ _CONVERSION_KINDS: Final[dict[type, int]] = {
 _EVENT_OF_TOPIC: Final = {
     topic: event for topic, event in events.SOURCE_EVENTS.items() if event in events.JOURNEY_EVENTS
 }
-TOPICS: Final = tuple(_EVENT_OF_TOPIC)
+TOPICS: Final = (*_EVENT_OF_TOPIC, events.PersonLinked.topic, events.JOURNEY_MOVED)
 Adder = Callable[[bytes, Journey, Any, int, Any], bool]
 """Adds an event to a journey: person, journey, event, number of its source, record."""
 
@@ -97,6 +99,10 @@ class JourneysProcessor:
         }
         self._adders = {topic: self._adder(event) for topic, event in _EVENT_OF_TOPIC.items()}
         self._names = {topic: _names_of(event) for topic, event in _EVENT_OF_TOPIC.items()}
+        self._decode_linked = msgspec.json.Decoder(events.PersonLinked).decode
+        self._identities = Identities(
+            task, self._journeys, self._rules, self._dead_letters, partitions, self._add_forwarded
+        )
         self._encode = msgspec.msgpack.Encoder().encode
 
     def opened(self, last_offset: int) -> None:  # noqa: ARG002 - the sequence matters to stage 2 only
@@ -113,11 +119,21 @@ class JourneysProcessor:
 
     # Events
 
-    def process(self, batch: Batch) -> None:  # noqa: C901 - one loop: a call more per event costs a percent
+    def process(self, batch: Batch) -> None:
+        """Work off a batch: events, links, or what was moved here from other ids."""
+        if batch.topic in _EVENT_OF_TOPIC:
+            self._process_events(batch)
+        elif batch.topic == events.JOURNEY_MOVED:
+            self._identities.process_moved(batch)
+        else:
+            self._process_links(batch)
+
+    def _process_events(self, batch: Batch) -> None:  # noqa: C901 - one loop: a call more per event costs a percent
         """Judge each record and add the accepted ones to their journeys."""
         decode, add = self._decoders[batch.topic], self._adders[batch.topic]
         names_of, known_source = self._names[batch.topic], self._directory.get
         rules, get_journey, new_journey = self._rules, self._journeys.get, self._journeys.add
+        target_of = self._identities.target_of
         self._arrived_ms.append(batch.records[0].timestamp)
         time_ms_max = rules.event_time_ms_max
         too_late_ms = watermark_ms(time_ms_max) - JOURNEY_RETENTION_MS
@@ -151,6 +167,9 @@ class JourneysProcessor:
                 final_ms = watermark_ms(time_ms) - ALLOWED_LATENESS_MS - MINUTE_MS
             journey = get_journey(key)
             if journey is None:
+                if (target := target_of(key)) is not None:
+                    self._identities.forward(key, target, batch, record)
+                    continue
                 journey = Journey([])
                 new_journey(key, journey)
             if not add(key, journey, event, number, record):
@@ -160,9 +179,33 @@ class JourneysProcessor:
         metric_defs.DUPLICATES.inc(duplicates)
         metric_defs.LATE_EVENTS.inc(late)
 
+    def _process_links(self, batch: Batch) -> None:
+        """Judge each link as any event, and take the accepted ones."""
+        duplicates = 0
+        for record in batch.records:
+            event = self._dead_letters.decoded(batch, record, self._decode_linked)
+            if event is None:
+                continue
+            horizon_ms = watermark_ms(self._rules.event_time_ms_max) - JOURNEY_RETENTION_MS
+            is_in_time = horizon_ms <= event.time_ms <= record.timestamp + FUTURE_MS
+            if record.key != event.person_id.encode() or not is_in_time:
+                self._dead_letters.send(batch, record, *self._misfit(event, record))
+                continue
+            self._rules.event_time_ms_max = max(self._rules.event_time_ms_max, event.time_ms)
+            duplicates += not self._identities.link(event, batch, record)
+        metric_defs.DUPLICATES.inc(duplicates)
+
+    def _add_forwarded(self, person: bytes, journey: Journey, forwarded: Forwarded) -> None:
+        """Add an event that came under another id of the person."""
+        event = self._decoders[forwarded.topic](forwarded.value)
+        number = self._directory.number(self._names[forwarded.topic](event))
+        self._adders[forwarded.topic](person, journey, event, number, forwarded)
+
     def _misfit(self, event: Any, record: Record) -> tuple[str, str]:
         """Reason and detail for an event that decodes but has a wrong id, key or time."""
-        wrong_id = separator_in(shop_id=event.shop_id, campaign_id=getattr(event, "campaign_id", None))
+        wrong_id = separator_in(
+            shop_id=getattr(event, "shop_id", None), campaign_id=getattr(event, "campaign_id", None)
+        )
         if wrong_id is not None:
             return wrong_id
         if record.key != event.person_id.encode():
@@ -198,17 +241,21 @@ class JourneysProcessor:
             if entry is None:
                 self._sweep = iter(list(self._journeys.items()))
                 break
-            self._rules.expire(*entry)
+            if self._journeys.get(entry[0]) is entry[1]:
+                self._rules.expire(*entry)
 
     def prepare(self) -> None:
         """Send attributions, refused refunds and deltas, and put the directory and the clock into their tables."""
         rules = self._rules
         changes, sources = rules.changes, self._directory.sources
+        self._identities.prepare()
         self._send_attributions(changes)
-        for person, refund, reason, detail in changes.refusals:
-            self._dead_letters.send_held(
-                events.OrderRefunded.topic, refund.offset, person, refund.value, reason, detail
-            )
+        for refund, reason, detail in changes.refusals:
+            topic = events.OrderRefunded.topic
+            # It came under the id in it, which may have been linked to this person since.
+            person = self._decoders[topic](refund.value).person_id.encode()
+            place = topic, refund.partition, refund.offset
+            self._dead_letters.send_held(place, person, refund.value, reason, detail)
         metric_defs.EVICTED_EVENTS.inc(changes.evicted)
         if changes or self._kept_sources < len(sources):
             self._send_deltas(changes)
@@ -365,6 +412,7 @@ class JourneysProcessor:
             event_hash=hash64(event_id),
             time_ms=event.time_ms,
             amount_fen=event.amount_fen,
+            partition=record.partition if type(record) is Forwarded else self._task.partition,
             offset=record.offset,
             value=record.value,
         )

@@ -9,6 +9,7 @@ from xinghe.domain.events import (
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    JOURNEY_MOVED,
     ORDER_ATTRIBUTED,
     SOURCE_EVENTS,
     CampaignConfigured,
@@ -25,6 +26,7 @@ def test_every_topic_of_the_contract_is_there_once() -> None:
             CAMPAIGN_DELTA,
             CAMPAIGN_FUNNEL,
             DEAD_LETTER,
+            JOURNEY_MOVED,
             JOURNEYS_CHANGELOG,
             CAMPAIGNS_CHANGELOG,
         ]

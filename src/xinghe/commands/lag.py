@@ -12,13 +12,14 @@ import click
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from xinghe.domain.events import CAMPAIGN_DELTA, CAMPAIGN_EVENTS, JOURNEY_EVENTS
+from xinghe.domain.events import CAMPAIGN_DELTA, JOURNEY_MOVED, SOURCE_EVENTS
 
 CONSUMED_TOPICS: Final = (
-    *(event.topic for event in (*JOURNEY_EVENTS, *CAMPAIGN_EVENTS)),  # type: ignore[attr-defined]  # as in events.py
+    *SOURCE_EVENTS,
+    JOURNEY_MOVED,
     CAMPAIGN_DELTA,
 )
-"""What the two stages read: the sources, and what the first hands to the second."""
+"""What the two stages read: the sources, what goes from one journey to another, and what the first stage hands to the second."""
 
 
 READ_OFFSETS_MAX: Final = 1_000

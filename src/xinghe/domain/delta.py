@@ -38,7 +38,7 @@ class Changes:
 
     ``counts`` by (source number, minute, counted metric), ``people`` by (campaign number, day or 0, people metric).
     ``orders`` are the orders whose attribution is to be told: (person, number of the order). ``refusals`` are refunds that
-    go to the dead letters: person, refund, reason, detail. ``evicted`` is how many events were dropped because a journey was
+    go to the dead letters: refund, reason, detail. ``evicted`` is how many events were dropped because a journey was
     full.
     """
 
@@ -52,7 +52,7 @@ class Changes:
         self.counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         self.people: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         self.orders: dict[tuple[bytes, int], None] = {}
-        self.refusals: list[tuple[bytes, Refund, str, str]] = []
+        self.refusals: list[tuple[Refund, str, str]] = []
         self.evicted = 0
 
     def __bool__(self) -> bool:

@@ -38,6 +38,8 @@ class Directory:
         """Source number to campaign number."""
         self.campaigns: list[str] = []
         self.shop_of_campaign: list[str] = []
+        self.source_of_campaign: list[int] = []
+        """Campaign number to the number of its first source."""
         self._number: dict[Names, int] = {}
         self._shops: dict[str, int] = {}
         self._campaigns: dict[str, int] = {}
@@ -89,6 +91,7 @@ class Directory:
             number = self._campaigns[campaign_id] = len(self.campaigns)
             self.campaigns.append(campaign_id)
             self.shop_of_campaign.append(shop_id)
+            self.source_of_campaign.append(len(self.sources) - 1)
         elif shop_id < self.shop_of_campaign[number]:
             self.shop_of_campaign[number] = shop_id
         return number

@@ -235,21 +235,22 @@ JOURNEY_EVENTS: tuple[type[Struct], ...] = (
     OrderPaid,
     OrderRefunded,
 )
-"""Keyed by ``person_id``; the journeys stage consumes their topics."""
+"""Keyed by ``person_id``; what journeys are made of."""
 
-LATER_PERSON_EVENTS: tuple[type[Struct], ...] = (PersonLinked,)
-"""Keyed by ``person_id``; contracted and created, not consumed by a stage yet."""
+LINK_EVENTS: tuple[type[Struct], ...] = (PersonLinked,)
+"""Keyed by ``person_id``; what tells the journeys stage whose journeys are one."""
 
 CAMPAIGN_EVENTS: tuple[type[Struct], ...] = (CampaignConfigured, AdSpent)
 """Keyed by ``campaign_id``; the campaigns stage consumes their topics."""
 
 SOURCE_EVENTS: dict[str, type[Struct]] = {
     event.topic: event  # type: ignore[attr-defined]  # every event struct names its topic
-    for event in (*JOURNEY_EVENTS, *LATER_PERSON_EVENTS, *CAMPAIGN_EVENTS)
+    for event in (*JOURNEY_EVENTS, *LINK_EVENTS, *CAMPAIGN_EVENTS)
 }
 """Source topic to the struct of its records."""
 
 ORDER_ATTRIBUTED = "xinghe.order.attributed.v1"
 CAMPAIGN_DELTA = "xinghe.campaign.delta.v1"
+JOURNEY_MOVED = "xinghe.journey.moved.v1"
 CAMPAIGN_FUNNEL = "xinghe.campaign.funnel.v1"
 DEAD_LETTER = "xinghe.dead-letter.v1"

@@ -68,17 +68,17 @@ CELLS_COMPACT: Final = 64
 """From so many cells on, each time their number has doubled, what is past is dropped."""
 
 _KIND_METRIC: Final = tuple(COUNTED_INDEX[name] for name in KIND_METRIC)
-_CONVERSION_METRIC: Final = {
+CONVERSION_METRIC: Final = {
     STORE_VISIT: COUNTED_INDEX["store_visits"],
     FAVORITE: COUNTED_INDEX["favorites"],
     CART_ADD: COUNTED_INDEX["cart_adds"],
 }
 _VIEWERS: Final = PEOPLE_INDEX["viewers"]
-_CONVERSION_PEOPLE: Final = {
+CONVERSION_PEOPLE: Final = {
     STORE_VISIT: PEOPLE_INDEX["store_visitors"],
     CART_ADD: PEOPLE_INDEX["cart_users"],
 }
-_KIND_OF_PEOPLE: Final = {people: kind for kind, people in _CONVERSION_PEOPLE.items()}
+_KIND_OF_PEOPLE: Final = {people: kind for kind, people in CONVERSION_PEOPLE.items()}
 CONVERSIONS_SHARE: Final = 4
 """Conversions, and orders, may be one in so many of the events of a journey that is full."""
 
@@ -166,6 +166,10 @@ class JourneyRules:
         self.mark((key, part_number(CLAIMS, journey.first_claims + len(claims) - 1)))
         return self.touch(key, journey, event_hash, time_ms, source, COUPON_CLAIM, event_id)
 
+    def metric_of_kind(self, kind: int) -> int:
+        """The metric that a touch of a kind adds 1 to."""
+        return _KIND_METRIC[kind]
+
     def _count_viewer(self, journey: Journey, source: int, time_ms: int) -> None:
         campaign = self.directory.campaign_of[source]
         day = day_number(time_ms)
@@ -192,7 +196,7 @@ class JourneyRules:
         }
         journey.counted = b"".join(cells)
 
-    def _keep(self, key: bytes, journey: Journey, cell: bytes) -> None:
+    def keep(self, key: bytes, journey: Journey, cell: bytes) -> None:
         """What a row counts stays counted when the row goes."""
         oldest_day = day_number(watermark_ms(self.event_time_ms_max) - JOURNEY_RETENTION_MS)
         for index in keep_cell(journey, cell, oldest_day):
@@ -210,8 +214,8 @@ class JourneyRules:
         journey.fingerprints += hash_bytes[:FINGERPRINT_BYTES]
         winner = last_touch(self._reaching(journey, target, time_ms, self.windows.touch_ms))
         credited = self._credited(winner, target)
-        if kind in _CONVERSION_PEOPLE:
-            people = self._people_of(_CONVERSION_PEOPLE[kind], credited, time_ms)
+        if kind in CONVERSION_PEOPLE:
+            people = self._people_of(CONVERSION_PEOPLE[kind], credited, time_ms)
             self._count_people(self._uncounted(journey, people), 1)
         row = pack_conversion(event_hash, time_ms, target, credited, kind)
         segments = journey.conversions
@@ -224,7 +228,7 @@ class JourneyRules:
         self.mark((key, part_number(CONVERSIONS, journey.first_conversions + len(segments) - 1)))
         journey.events += 1
         journey.last_conversion_ms = max(journey.last_conversion_ms, time_ms)
-        self.changes.counts[credited, time_ms // MINUTE_MS, _CONVERSION_METRIC[kind]] += 1
+        self.changes.counts[credited, time_ms // MINUTE_MS, CONVERSION_METRIC[kind]] += 1
         if journey.events > self.journey_events_max:
             self._evict(key, journey)
         return True
@@ -239,6 +243,11 @@ class JourneyRules:
         if journey.events > self.journey_events_max:
             self._evict(key, journey)
         return True
+
+    def adopt(self, key: bytes, journey: Journey, order: Order) -> None:
+        """Add an order of another journey; its revisions go on where they stood, and are told under this person."""
+        self.pay(key, journey, order)
+        self._orders.retell(key, journey, order)
 
     def refund(self, key: bytes, journey: Journey, refund: Refund) -> bool:
         """Add a refund; answers False where its event or its ``refund_id`` is known and the known one counts."""
@@ -274,7 +283,7 @@ class JourneyRules:
         before: set[Credit] = set()
         after: set[Credit] = set()
         for row in (row for rows in earned.values() for row in rows):
-            metric = _CONVERSION_PEOPLE.get(row.kind)
+            metric = CONVERSION_PEOPLE.get(row.kind)
             if metric is not None:
                 before |= self._people_of(metric, row.credited, row.time_ms)
                 after |= self._people_of(metric, touch.source, row.time_ms)
@@ -318,7 +327,7 @@ class JourneyRules:
         rows = list(conversions_in(segments[index]))
         for at, row in enumerate(rows):
             if row in earned:
-                cell = row.time_ms // MINUTE_MS, _CONVERSION_METRIC[row.kind]
+                cell = row.time_ms // MINUTE_MS, CONVERSION_METRIC[row.kind]
                 self.changes.counts[row.credited, *cell] -= 1
                 self.changes.counts[source, *cell] += 1
                 rows[at] = row._replace(credited=source)
@@ -396,13 +405,13 @@ class JourneyRules:
     def _keep_views(self, key: bytes, journey: Journey, segment: bytes) -> None:
         for touch in touches_in(segment):
             if touch.kind == VIEW:
-                self._keep(key, journey, self._cell(_VIEWERS, touch.source, touch.time_ms))
+                self.keep(key, journey, self._cell(_VIEWERS, touch.source, touch.time_ms))
 
     def _drop_conversion_segment(self, key: bytes, journey: Journey) -> None:
         segments = journey.conversions or []
         for row in conversions_in(segments[0]):
-            if row.kind in _CONVERSION_PEOPLE:
-                self._keep(key, journey, self._cell(_CONVERSION_PEOPLE[row.kind], row.credited, row.time_ms))
+            if row.kind in CONVERSION_PEOPLE:
+                self.keep(key, journey, self._cell(CONVERSION_PEOPLE[row.kind], row.credited, row.time_ms))
             journey.events -= 1
         self.mark((key, part_number(CONVERSIONS, journey.first_conversions)))
         del segments[0]
@@ -415,7 +424,7 @@ class JourneyRules:
     def _drop_order(self, key: bytes, journey: Journey) -> None:
         order = (journey.orders or []).pop(0)
         for cell in cells_in(order.people):
-            self._keep(key, journey, cell)
+            self.keep(key, journey, cell)
         journey.events -= 1 + len(order.refunds)
         self.mark((key, part_number(ORDERS, journey.first_orders)))
         journey.first_orders += 1

@@ -22,6 +22,7 @@ class Refund(Struct, array_like=True, gc=False):
     event_hash: int
     time_ms: int
     amount_fen: int
+    partition: int
     offset: int
     value: bytes
     is_refused: bool = False
@@ -42,8 +43,8 @@ class Order(Struct, array_like=True, gc=False):
     ``path`` and ``winner`` are packed touches (`domain/touch.py`, without the hash): those that share the order in each
     model, and the one that has it by last touch; empty where no touch reaches it. ``refunds`` are those of this order by
     ``(time_ms, event_id)``, whether they count or not. ``repurchase_days`` is 30 or 90 for a repurchase, else 0, and then
-    ``first_credited`` are for each model the campaigns with credit in the first order; ``redeemed`` has the campaign of each
-    coupon that was redeemed: campaigns as numbers of their sources without a note. ``people`` are the cells
+    ``first_credited`` are for each model the campaigns with credit in the first order, as numbers of their sources without a
+    note; ``redeemed`` is the claim of each coupon that was redeemed. ``people`` are the cells
     (`domain/counted.py`) that the order counts its person for.
     """
 
@@ -61,7 +62,7 @@ class Order(Struct, array_like=True, gc=False):
     is_new: bool = False
     repurchase_days: int = 0
     first_credited: tuple[tuple[int, ...], ...] = ()
-    redeemed: tuple[int, ...] = ()
+    redeemed: tuple[Claim, ...] = ()
     people: bytes = b""
     revision: int = 0
 

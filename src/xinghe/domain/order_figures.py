@@ -79,9 +79,10 @@ def figures_of(order: Order, directory: Directory, half_life_ms: int) -> Figures
     for metrics, firsts in zip(_METRICS, order.first_credited, strict=False):
         people |= _add_repurchase(counts, order, firsts, metrics, directory)
     minute = order.time_ms // MINUTE_MS
-    for source in order.redeemed:
+    coupons = [directory.without_note(claim.source) for claim in order.redeemed]
+    for source in coupons:
         counts[source, minute, _COUPON_REDEMPTIONS] += 1
-    for source in set(order.redeemed):
+    for source in set(coupons):
         counts[source, minute, _COUPON_GMV_FEN] += order.amount_fen
     day = day_number(order.time_ms)
     cells = b"".join(pack_cell(campaign, metric, day) for campaign, metric in sorted(people))

@@ -21,7 +21,7 @@ from xinghe.domain.kept import is_kept
 from xinghe.domain.order import Order, Refund, counting_refunds, pack_touch, refunded_fen
 from xinghe.domain.order_figures import credited_campaigns, figures_of
 from xinghe.domain.purchases import relations
-from xinghe.domain.touch import COUPON_CLAIM, Touch, touches_between
+from xinghe.domain.touch import COUPON_CLAIM, Touch, touches_between, touches_in
 from xinghe.domain.windows import DAY_MS
 
 TOTAL: Final = 0
@@ -78,6 +78,16 @@ class OrderRules:
         self._replace(key, journey, {index: order})
         return True
 
+    def retell(self, key: bytes, journey: Journey, moved: Order) -> None:
+        """Tell the order of this id anew, with a revision after those of the order that was moved here."""
+        orders = journey.orders or []
+        for index, order in enumerate(orders):
+            if order.order_id == moved.order_id:
+                order.revision = max(order.revision, moved.revision)
+                number = journey.first_orders + index
+                self._changes.orders[key, number] = None
+                self._mark((key, part_number(ORDERS, number)))
+
     def refund(self, key: bytes, journey: Journey, refund: Refund) -> bool:
         """Add a refund; answers False where it is known by its ``refund_id`` and the known one counts."""
         orders = journey.orders or []
@@ -128,7 +138,7 @@ class OrderRules:
         self._mark((key, part_number(WAITING, 0)))
         for refund in past:
             detail = f"$.order_id: no payment of order {refund.order_id!r} at or before the refund has come"
-            self._changes.refusals.append((key, refund, "order_unknown", detail))
+            self._changes.refusals.append((refund, "order_unknown", detail))
 
     def _take_waiting(self, key: bytes, journey: Journey, order_id: str) -> list[Refund]:
         waiting = journey.waiting or []
@@ -148,21 +158,17 @@ class OrderRules:
     def _attribute(self, journey: Journey, order: Order) -> None:
         """Set what touches and claims of the journey are to the order."""
         shop_of = self._directory.shop_of
-        reaching = sorted(
-            touches_between(
-                journey.touches,
-                order.time_ms - self._windows.payment_ms,
-                order.time_ms,
-                shop_of,
-                shop_of[order.target],
-            )
+        reached_from_ms = order.time_ms - self._windows.payment_ms
+        known = {*touches_in(order.path), *touches_in(order.winner)}
+        # What the order knows already may be gone from the journey.
+        known.update(
+            touches_between(journey.touches, reached_from_ms, order.time_ms, shop_of, shop_of[order.target])
         )
+        reaching = sorted(known)
         winner = last_touch(reaching)
         order.path = b"".join(map(pack_touch, path_of(reaching)))
         order.winner = b"" if winner is None else pack_touch(winner)
-        order.redeemed = redeemed(
-            order.coupons, journey.claims or (), order.target, order.time_ms, self._directory
-        )
+        order.redeemed = redeemed(order, journey.claims or (), shop_of)
 
     def _replace(self, key: bytes, journey: Journey, edits: dict[int, Order]) -> None:
         """Put orders in the places of those that are there, with all that follows for others of their shops."""
@@ -183,7 +189,7 @@ class OrderRules:
             self._mark((key, part_number(ORDERS, number)))
             if index not in known or _told(known[index]) != _told(order):
                 self._changes.orders[key, number] = None
-            self._refuse_excess(key, order)
+            self._refuse_excess(order)
 
     def _relate(self, orders: list[Order], edits: dict[int, Order], shop: int) -> None:
         """Add to ``edits`` the orders of a shop that are related to others in another way than before."""
@@ -242,7 +248,7 @@ class OrderRules:
                 campaign, metric, day = unpack_cell(cell)
                 self._changes.people[campaign, day, metric] += sign
 
-    def _refuse_excess(self, key: bytes, order: Order) -> None:
+    def _refuse_excess(self, order: Order) -> None:
         """Refunds that take more than the order are told once, and kept, so that their like are known."""
         counting = sum(1 for _ in counting_refunds(order))
         for refund in order.refunds[counting:]:
@@ -252,7 +258,7 @@ class OrderRules:
                     f"$.amount_fen: {refund.amount_fen}, but of the {order.amount_fen} fen of order "
                     f"{order.order_id!r} {refunded_fen(order)} were refunded before"
                 )
-                self._changes.refusals.append((key, refund, "refund_exceeds_order", detail))
+                self._changes.refusals.append((refund, "refund_exceeds_order", detail))
 
 
 def _ranked(refunds: Iterable[Refund]) -> tuple[Refund, ...]:

@@ -69,6 +69,12 @@ def touches_between(
                 yield Touch(time_ms, segment[position - id_bytes : position], source, kind)
 
 
+def hashed_touches_in(segment: bytes) -> Iterator[tuple[int, Touch]]:
+    """The touches of a segment, each with the hash of its id."""
+    hashes = (int.from_bytes(event_hash, "little") for event_hash in hashes_in(segment))
+    return zip(hashes, touches_in(segment), strict=True)
+
+
 def hashes_in(segment: bytes) -> Iterator[bytes]:
     """The hashes of the touches' ids, 8 bytes each as they stand in the rows."""
     position, end = 0, len(segment)

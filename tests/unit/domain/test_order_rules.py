@@ -49,7 +49,7 @@ class Shopper(Person):
         event_id: str | None = None,
     ) -> bool:
         name = (event_id or f"R{day}-{refund_id}").encode()
-        refund = Refund(refund_id, order_id, name, hash64(name), self._at(day), amount_fen, 7, b"{}")
+        refund = Refund(refund_id, order_id, name, hash64(name), self._at(day), amount_fen, 0, 7, b"{}")
         return self.rules.refund(KEY, self.journey, refund)
 
     def claims(self, day: float, coupon: int, campaign_id: str | None = "coupon") -> bool:
@@ -61,7 +61,7 @@ class Shopper(Person):
         return self.happens(day, letter)
 
     def refusals(self) -> list[tuple[str, str]]:
-        return sorted((refund.refund_id, reason) for _, refund, reason, _ in self.rules.changes.refusals)
+        return sorted((refund.refund_id, reason) for refund, reason, _ in self.rules.changes.refusals)
 
     def _at(self, day: float) -> int:
         time_ms = START_MS + round(day * DAY_MS)

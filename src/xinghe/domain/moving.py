@@ -1,0 +1,149 @@
+"""Moving a journey to another person: take it out of what its own counts, and add it to the other (ARCHITECTURE.md, R17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from msgspec import structs
+
+from xinghe.domain.counted import CELL_BYTES, any_day, cells_in, day_number, pack_cell, unpack_cell
+from xinghe.domain.directory import Directory
+from xinghe.domain.identity import MovedJourney, MovedTouch
+from xinghe.domain.journey import Conversion, Journey, conversions_in
+from xinghe.domain.journey_rules import CONVERSION_METRIC, CONVERSION_PEOPLE, JourneyRules
+from xinghe.domain.order import Order, pack_touch
+from xinghe.domain.order_figures import figures_of
+from xinghe.domain.touch import COUPON_CLAIM, hashed_touches_in, touches_in
+from xinghe.domain.windows import MINUTE_MS
+
+Renumber = Callable[[int], int]
+
+
+def take_out(rules: JourneyRules, journey: Journey) -> MovedJourney:
+    """All of a journey, whose figures are taken back: as if none of it had been counted."""
+    counts, people = rules.changes.counts, rules.changes.people
+    for counted, amount in _counted(rules, journey):
+        counts[counted] -= amount
+    cells = set(_cells(rules.directory, journey))
+    for cell in cells | {any_day(cell) for cell in cells}:
+        campaign, metric, day = unpack_cell(cell)
+        # A cell whose day was forgotten counts to date only.
+        if day or len(cell) < CELL_BYTES:
+            people[campaign, day, metric] -= 1
+    return _packed(rules.directory, journey)
+
+
+def _counted(rules: JourneyRules, journey: Journey) -> Iterator[tuple[tuple[int, int, int], int]]:
+    """What the rows of a journey count: (source, minute, metric), amount."""
+    for segment in journey.touches:
+        for touch in touches_in(segment):
+            yield (touch.source, touch.time_ms // MINUTE_MS, rules.metric_of_kind(touch.kind)), 1
+    for row in _conversions(journey):
+        yield (row.credited, row.time_ms // MINUTE_MS, CONVERSION_METRIC[row.kind]), 1
+    for order in journey.orders or ():
+        yield from figures_of(order, rules.directory, rules.windows.half_life_ms).counts.items()
+
+
+def _cells(directory: Directory, journey: Journey) -> Iterator[bytes]:
+    """What a journey counts its person for."""
+    yield from cells_in(journey.counted)
+    for segment in journey.kept or ():
+        yield from cells_in(segment)
+    for order in journey.orders or ():
+        yield from cells_in(order.people)
+    for row in _conversions(journey):
+        metric = CONVERSION_PEOPLE.get(row.kind)
+        if metric is not None:
+            yield pack_cell(directory.campaign_of[row.credited], metric, day_number(row.time_ms))
+
+
+def _conversions(journey: Journey) -> Iterator[Conversion]:
+    return (row for segment in journey.conversions or () for row in conversions_in(segment))
+
+
+def _packed(directory: Directory, journey: Journey) -> MovedJourney:
+    """A journey with the sources that it names."""
+    numbers: dict[int, int] = {}
+
+    def number(source: int) -> int:
+        return numbers.setdefault(source, len(numbers))
+
+    coupons = {claim.event_id: claim.coupon_hash for claim in journey.claims or ()}
+    orders = journey.orders or []
+    moved = MovedJourney(
+        sources=[],
+        touches=[
+            MovedTouch(event_hash, *touch[:2], number(touch.source), touch.kind, coupons.get(touch.event_id))
+            for segment in journey.touches
+            for event_hash, touch in hashed_touches_in(segment)
+        ],
+        conversions=[row._replace(target=number(row.target), credited=0) for row in _conversions(journey)],
+        orders=[_renumbered(order, number) for order in orders],
+        refunds=[*(journey.waiting or ()), *(refund for order in orders for refund in order.refunds)],
+        kept=[
+            (number(directory.source_of_campaign[campaign]), metric, day)
+            for segment in journey.kept or ()
+            for campaign, metric, day in map(unpack_cell, cells_in(segment))
+        ],
+    )
+    moved.sources = [directory.sources[source] for source in numbers]
+    return moved
+
+
+def _renumbered(order: Order, number: Renumber) -> Order:
+    """An order with other numbers of its sources, and without what follows from the rest of a journey."""
+
+    def touches(packed: bytes) -> bytes:
+        return b"".join(
+            pack_touch(touch._replace(source=number(touch.source))) for touch in touches_in(packed)
+        )
+
+    return structs.replace(
+        order,
+        target=number(order.target),
+        path=touches(order.path),
+        winner=touches(order.winner),
+        redeemed=tuple(structs.replace(claim, source=number(claim.source)) for claim in order.redeemed),
+        refunds=(),
+        first_credited=(),
+        repurchase_days=0,
+        people=b"",
+    )
+
+
+def add(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney) -> None:
+    """Add a journey that was taken out to another, event by event; what both have counts once."""
+    directory = rules.directory
+    numbers = [
+        directory.number((source.shop_id, source.campaign_id, source.note_id, source.item_id))
+        for source in moved.sources
+    ]
+    _adopt(rules, key, journey, [(numbers[source], metric, day) for source, metric, day in moved.kept])
+    for touch in moved.touches:
+        source = numbers[touch.source]
+        if touch.kind == COUPON_CLAIM and touch.coupon_hash is not None:
+            rules.claim(
+                key, journey, touch.event_hash, touch.time_ms, source, touch.event_id, touch.coupon_hash
+            )
+        else:
+            rules.touch(key, journey, touch.event_hash, touch.time_ms, source, touch.kind, touch.event_id)
+    for row in moved.conversions:
+        rules.convert(key, journey, row.event_hash, row.time_ms, numbers[row.target], row.kind)
+    for order in moved.orders:
+        rules.adopt(key, journey, _renumbered(order, numbers.__getitem__))
+    for refund in moved.refunds:
+        rules.refund(key, journey, refund)
+
+
+def _adopt(rules: JourneyRules, key: bytes, journey: Journey, kept: Iterable[tuple[int, int, int]]) -> None:
+    """Keep the cells of rows that were dropped from the other journey, and count the person for them."""
+    people = rules.changes.people
+    for source, metric, day in kept:
+        campaign = rules.directory.campaign_of[source]
+        cell = pack_cell(campaign, metric, day)
+        known = set(_cells(rules.directory, journey))
+        if day and cell not in known:
+            people[campaign, day, metric] += 1
+        if any_day(cell) not in {any_day(one) for one in known}:
+            people[campaign, 0, metric] += 1
+        rules.keep(key, journey, cell)

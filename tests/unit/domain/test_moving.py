@@ -1,0 +1,142 @@
+"""A journey that moves to another id: together they count what one person with all events counts (R17)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import msgpack
+
+from tests.unit.domain.test_journey_rules import KEY, START_MS
+from tests.unit.domain.test_order_rules import Shopper, Step, assert_recovers
+from xinghe.domain.identity import MovedJourney
+from xinghe.domain.journey import Journey
+from xinghe.domain.moving import add, take_out
+from xinghe.domain.windows import DAY_MS
+
+STEPS: tuple[Step, ...] = (
+    ("touches", 0, "v"),
+    ("touches", 1, "l"),
+    ("touches", 2, "k"),
+    ("touches", 4, "v"),
+    ("claims", 1, 5),
+    ("claims", 3, 5, "other"),
+    ("happens", 2.5, "V"),
+    ("happens", 3, "A"),
+    ("happens", 4.5, "F"),
+    ("pays", 3, "o1", 1_000, None, "s1"),
+    ("pays", 5, "o2", 501, None, "s1"),
+    ("pays", 6, "o1", 1_000, "later", "s1"),
+    ("pays", 5, "o3", 77, None, "s2"),
+    ("refunds", 6, 400, "r1", "o1"),
+    ("refunds", 7, 500, "r2", "o1"),
+    ("refunds", 4, 10, "r3", "o2"),
+    ("refunds", 8, 10, "r4", "unknown"),
+)
+
+
+def play(shopper: Shopper, steps: Sequence[Step]) -> None:
+    for what, *args in steps:
+        getattr(shopper, what)(*args)
+
+
+def counted(*shoppers: Shopper) -> tuple[dict[Any, int], dict[Any, int]]:
+    """What they count in sum, by names: the numbers of sources differ."""
+    counts: Counter[Any] = Counter()
+    people: Counter[Any] = Counter()
+    for shopper in shoppers:
+        sources, campaigns = shopper.directory.sources, shopper.directory.campaigns
+        for (source, minute, metric), amount in shopper.rules.changes.counts.items():
+            note = sources[source].note_id or None
+            counts[campaigns[shopper.directory.campaign_of[source]], note, minute, metric] += amount
+        for (campaign, day, metric), amount in shopper.rules.changes.people.items():
+            people[campaigns[campaign], day, metric] += amount
+    return {cell: n for cell, n in counts.items() if n}, {cell: n for cell, n in people.items() if n}
+
+
+def move(old: Shopper, new: Shopper) -> None:
+    """The journey of one to the other, as it travels."""
+    data = msgpack.encode(take_out(old.rules, old.journey))
+    old.journey = Journey([])
+    add(new.rules, KEY, new.journey, msgpack.decode(data, type=MovedJourney))
+
+
+@given(
+    order=st.permutations(STEPS),
+    of_old=st.lists(st.booleans(), min_size=len(STEPS), max_size=len(STEPS)),
+    copies=st.lists(st.sampled_from(STEPS), max_size=3),
+    before=st.integers(0, len(STEPS)),
+)
+@settings(max_examples=300, deadline=None)
+def test_two_ids_that_are_joined_count_what_one_person_counts(
+    order: list[Step], of_old: list[bool], copies: list[Step], before: int
+) -> None:
+    old, new, one = Shopper(), Shopper(), Shopper()
+    # The sources of the new id's partition have other numbers.
+    new.directory.number(("s9", "c9", "n9", None))
+    for at, (step, is_old) in enumerate(zip(order, of_old, strict=True)):
+        if at == before:
+            move(old, new)
+        play(old if is_old and at < before else new, [step])
+    if before == len(order):
+        move(old, new)
+    play(new, copies)
+    play(one, order)
+    assert counted(old, new) == counted(one)
+    assert sorted(new.refusals()) == sorted({*new.refusals()})
+    assert_recovers(new)
+    assert_recovers(old)
+
+
+def test_what_both_have_counts_once() -> None:
+    old, new = Shopper(), Shopper()
+    for shopper in (old, new):
+        play(shopper, STEPS)
+    move(old, new)
+    one = Shopper()
+    play(one, STEPS)
+    assert counted(old, new) == counted(one)
+
+
+def test_what_was_dropped_from_either_stays_counted_once() -> None:
+    old, new = Shopper(), Shopper()
+    for shopper in (old, new):
+        play(shopper, [("touches", 0, "v"), ("happens", 1, "V"), ("pays", 2)])
+        shopper.rules.event_time_ms_max = START_MS + 500 * DAY_MS
+        shopper.rules.expire(KEY, shopper.journey)
+        shopper.happens(500, "v", event_id="view again")
+    assert old.journey.kept
+    move(old, new)
+    _, people = counted(old, new)
+    # Both were counted for the same days and to date before they were known to be one.
+    assert set(people.values()) == {1}
+
+
+def test_revisions_go_on_from_the_larger() -> None:
+    for old_revision, new_revision in ((3, 1), (1, 3)):
+        old, new = Shopper(), Shopper()
+        for shopper, revision in ((old, old_revision), (new, new_revision)):
+            shopper.pays(0)
+            shopper.orders()[0].revision = revision
+        new.rules.changes.clear()
+        move(old, new)
+        (order,) = new.orders()
+        assert order.revision == 3
+        assert list(new.rules.changes.orders) == [(KEY, 0)], "it is told anew, under this id"
+
+
+def test_an_order_keeps_touches_and_claims_that_are_gone_from_the_journey() -> None:
+    old, new = Shopper(), Shopper()
+    old.touches(0, "v")
+    old.claims(0, 5)
+    old.pays(1, coupons=(5,))
+    old.rules.event_time_ms_max = START_MS + 100 * DAY_MS
+    old.rules.expire(KEY, old.journey)
+    assert not old.journey.claims
+    assert not old.journey.touches
+    move(old, new)
+    assert new.counts("view")["gmv_fen"] + new.counts("coupon").get("gmv_fen", 0) == 900
+    assert new.counts("coupon")["coupon_redemptions"] == 1
