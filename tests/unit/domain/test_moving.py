@@ -12,6 +12,7 @@ from msgspec import msgpack
 
 from tests.unit.domain.test_journey_rules import KEY, START_MS
 from tests.unit.domain.test_order_rules import Shopper, Step, assert_recovers
+from xinghe.domain.counted import pack_cell
 from xinghe.domain.identity import MovedJourney
 from xinghe.domain.journey import Journey
 from xinghe.domain.moving import add, take_out
@@ -113,6 +114,15 @@ def test_what_was_dropped_from_either_stays_counted_once() -> None:
     _, people = counted(old, new)
     # Both were counted for the same days and to date before they were known to be one.
     assert set(people.values()) == {1}
+
+
+def test_a_cell_whose_day_was_forgotten_counts_to_date_only() -> None:
+    old, new = Shopper(), Shopper()
+    campaign = old.directory.campaign_of[old.directory.number(("s1", "c1", "n1", None))]
+    old.journey.kept = [pack_cell(campaign, 0, 0)]
+    old.rules.changes.people[campaign, 0, 0] += 1
+    move(old, new)
+    assert counted(old, new) == ({}, {("c1", 0, 0): 1})
 
 
 def test_revisions_go_on_from_the_larger() -> None:
