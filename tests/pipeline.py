@@ -65,10 +65,13 @@ class Sent:
 class FakeTask:
     """One task whose commits go to lists; what is not committed is really forgotten by `crash`."""
 
-    def __init__(self, partition: int, tables: Iterable[BatchTable], create: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, partition: int, tables: Iterable[BatchTable], create: Callable[[Any], Any], log: list[Sent]
+    ) -> None:
         self.partition = partition
         self._tables = list(tables)
         self._create = create
+        self._log = log
         self._changelog: dict[bytes, bytes] = {}
         self._offset = 0
         self.changelog_bytes = 0
@@ -99,6 +102,7 @@ class FakeTask:
                 else:
                     self._changelog[key] = value
         self.committed += self._sent
+        self._log += self._sent
         self._sent = []
         self.processor.committed(self._offset - 1 if wrote else None)
 
@@ -171,9 +175,15 @@ class Pipeline:
         def campaigns_processor(task: Any) -> CampaignsProcessor:
             return CampaignsProcessor(task, partitions=partitions, sink=self.sinks[task.partition])
 
-        self.journeys = [FakeTask(p, journey_tables, journeys_processor) for p in range(partitions)]
-        self.campaigns = [FakeTask(p, campaign_tables, campaigns_processor) for p in range(partitions)]
+        self.log: list[Sent] = []
+        """What all tasks have committed, in its order."""
+        self.journeys = [FakeTask(p, journey_tables, journeys_processor, self.log) for p in range(partitions)]
+        self.campaigns = [
+            FakeTask(p, campaign_tables, campaigns_processor, self.log) for p in range(partitions)
+        ]
         self._read: dict[int, int] = defaultdict(int)
+        self._moved_read = [0] * partitions
+        self._moved_committed = [0] * partitions
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
 
     def feed_records(
@@ -200,9 +210,31 @@ class Pipeline:
         for (topic, partition), records in by_topic.items():
             self.feed_records(topic, partition, records)
 
+    def _moved(self, partition: int) -> list[Sent]:
+        return [
+            sent for sent in self.log if sent.topic == events.JOURNEY_MOVED and sent.partition == partition
+        ]
+
+    def deliver_moved(self, most: int | None = None) -> None:
+        """Have each task process what other ids brought and it has not read yet, at most so many records."""
+        for partition in range(self.partitions):
+            moved = self._moved(partition)[self._moved_read[partition] :][:most]
+            self.feed_records(events.JOURNEY_MOVED, partition, [(sent.key, sent.value) for sent in moved])
+            self._moved_read[partition] += len(moved)
+
     def commit_journeys(self) -> None:
         for task in self.journeys:
-            task.commit()
+            self.commit_task(task.partition)
+
+    def commit_task(self, partition: int) -> None:
+        """Commit one task of the journeys stage."""
+        self.journeys[partition].commit()
+        self._moved_committed[partition] = self._moved_read[partition]
+
+    def crash_task(self, partition: int) -> None:
+        """Have one task of the journeys stage forget its memory, and read again what was moved to it since its commit."""
+        self.journeys[partition].crash()
+        self._moved_read[partition] = self._moved_committed[partition]
 
     def commit_campaigns(self) -> None:
         """Deliver the deltas that are committed, and commit them."""
@@ -219,10 +251,16 @@ class Pipeline:
         for task in self.journeys:
             task.processor.tick(0)
         self.commit_journeys()
+        while self._is_moving():
+            self.deliver_moved()
+            self.commit_journeys()
         self.commit_campaigns()
         for task in self.campaigns:
             task.processor.tick(0)
         self.commit_campaigns()
+
+    def _is_moving(self) -> bool:
+        return any(self._moved_read[p] < len(self._moved(p)) for p in range(self.partitions))
 
     # Results
 

@@ -1,7 +1,8 @@
-"""Comparing the last attribution of every order, and that its revisions run 1, 2, 3 … (R12)."""
+"""Comparing the last attribution of every order, and that its revisions run 1, 2, 3 … (R12, for linked ids R17)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -14,13 +15,20 @@ from xinghe.audit.record import Place
 
 
 class FoundAttributions:
-    """The records of ``xinghe.order.attributed.v1``: the last of each order, kept as it came."""
+    """The records of ``xinghe.order.attributed.v1``: the last of each order, kept as it came.
 
-    def __init__(self) -> None:
+    ``person_of`` has the person of each linked id (R17): an order's records under older ids are its earlier revisions.
+    """
+
+    def __init__(self, person_of: Mapping[str, str]) -> None:
         self.last: dict[OrderKey, bytes] = {}
         self.wrong: list[tuple[OrderKey | None, Difference]] = []
         self.records = 0
+        self.before: dict[OrderKey, int] = {}
+        """Of orders of linked ids, the largest revision before the last record."""
+        self._person_of = person_of
         self._revisions: dict[OrderKey, int] = {}
+        self._newest: dict[OrderKey, int] = {}
 
     def add(self, record: ConsumerRecord) -> None:
         """Take one attribution; those of one order come in their order."""
@@ -28,17 +36,26 @@ class FoundAttributions:
         where = str(Place(record.topic, record.partition, record.offset))
         try:
             value = orjson.loads(record.value)
-            order = (value["person_id"], value["order_id"])
+            told = (value["person_id"], value["order_id"])
             revision = value["revision"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             self._wrong(None, where, "value", "an attribution", "something else")
             return
+        is_linked = told[0] in self._person_of
+        order = (self._person_of.get(told[0], told[0]), told[1])
         if record.key != value["order_id"].encode():
             self._wrong(order, where, "key", value["order_id"], repr(record.key))
-        next_revision = self._revisions.get(order, 0) + 1
-        if revision != next_revision:
+        next_revision = self._revisions.get(told, 0) + 1
+        if not isinstance(revision, int) or (
+            revision < next_revision if is_linked else revision != next_revision
+        ):
             self._wrong(order, where, "revision", next_revision, revision)
-        self._revisions[order] = revision if isinstance(revision, int) else next_revision
+            revision = next_revision
+        self._revisions[told] = revision
+        if is_linked:
+            # Until their link the ids count the order's revisions each by itself.
+            self.before[order] = max(self.before.get(order, 0), self._newest.get(order, 0))
+            self._newest[order] = revision
         self.last[order] = record.value
 
     def _wrong(self, order: OrderKey | None, where: str, field: str, expected: Any, found: Any) -> None:
@@ -61,6 +78,10 @@ def _differing(truth: Truth, found: FoundAttributions, order: OrderKey) -> list[
         return [("attribution", "none: the order was not paid", "one")]
     if order not in found.last:
         return [("attribution", "one", None)]
-    # Revisions are checked one by one.
-    value = {name: part for name, part in orjson.loads(found.last[order]).items() if name != "revision"}
-    return list(differing(flat(truth.orders[order].as_json()), flat(value)))
+    # Revisions are checked one by one, and of linked ids that the last is the largest of all.
+    value = orjson.loads(found.last[order])
+    revision, before = value.pop("revision"), found.before.get(order, 0)
+    differences = list(differing(flat(truth.orders[order].as_json()), flat(value)))
+    if before and revision <= before:
+        differences.append(("revision", f"more than {before}", revision))
+    return differences

@@ -85,7 +85,10 @@ class Truth:
 
     ``refused`` are the refunds that need a dead letter, ``waiting`` those without an order and whether its time is
     past; ``unsure`` may have been refused by the order in which records came. ``dead_letters`` are those that must be there,
-    ``waiting_letters`` those that may, ``unsure_letters`` those that may and are named.
+    ``waiting_letters`` those that may, ``unsure_letters`` those that may and are named. ``either_letters`` are of refunds that
+    came under several ids of a person: of each at least one of its letters must be there.
+
+    ``person_of`` has the person of each id that a link names.
 
     ``apart`` names the people whose figures may rightly differ, and why, ``apart_places`` their refunds' records,
     ``apart_settings`` the campaigns whose settings are not known well enough; ``apart_campaigns`` are all in which
@@ -110,6 +113,8 @@ class Truth:
     dead_letters: dict[Place, DeadLetter] = field(default_factory=dict)
     waiting_letters: dict[Place, DeadLetter] = field(default_factory=dict)
     unsure_letters: dict[Place, DeadLetter] = field(default_factory=dict)
+    either_letters: list[dict[Place, DeadLetter]] = field(default_factory=list)
+    person_of: dict[str, str] = field(default_factory=dict)
     impossible_too_late: dict[Place, int] = field(default_factory=dict)
     settings_places: set[Place] = field(default_factory=set)
     partitions: int = 0

@@ -6,10 +6,13 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple
 
 from xinghe.audit.judge import RejectedError, SettingsDeleted, accepted
+from xinghe.audit.links import PlacedLink
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.domain.events import JOURNEY_EVENTS, CampaignConfigured, OrderRefunded
+from xinghe.domain.events import JOURNEY_EVENTS, CampaignConfigured, OrderRefunded, PersonLinked
 
 JOURNEY_TOPICS: Final = frozenset(event.topic for event in JOURNEY_EVENTS)  # type: ignore[attr-defined]  # all have one
+DATED_TOPICS: Final = JOURNEY_TOPICS | {PersonLinked.topic}
+"""Topics whose records may be too late."""
 
 
 class DeadLetter(NamedTuple):
@@ -47,9 +50,9 @@ class PlacedRefund(NamedTuple):
 class Intake:
     """The judgement of records, in the order of each partition.
 
-    ``too_late`` holds the places that the dead letters call so: of records of the journeys topics only, since
+    ``too_late`` holds the places that the dead letters call so: of events of people and of links, since
     no other record can be too late. ``accepted`` is what came in since the last ``take_accepted``, but for what
-    settings were ``told``; ``refunds`` are the records of the accepted refunds.
+    settings were ``told`` and the ``links``; ``refunds`` are the records of the accepted refunds.
     ``too_late_ms`` is the event time of each record that was believed to be too late; ``settings_places`` are the
     records of the settings' topic, which loses some to compaction.
     """
@@ -60,6 +63,7 @@ class Intake:
         self.accepted: list[Any] = []
         self.told: list[Told] = []
         self.refunds: list[PlacedRefund] = []
+        self.links: list[PlacedLink] = []
         self.dead_letters: dict[Place, DeadLetter] = {}
         self.too_late_ms: dict[Place, int] = {}
         self.settings_places: set[Place] = set()
@@ -77,11 +81,13 @@ class Intake:
             except RejectedError as rejected:
                 self._reject(record, rejected.reason)
                 continue
-            if record.place in self.too_late and record.topic in JOURNEY_TOPICS:
+            if record.place in self.too_late and record.topic in DATED_TOPICS:
                 self._reject(record, "too_late")
                 self.too_late_ms[record.place] = event.time_ms
             elif isinstance(event, (CampaignConfigured, SettingsDeleted)):
                 self.told.append(Told(event, record.timestamp_ms, record.partition in self._settings_gaps))
+            elif isinstance(event, PersonLinked):
+                self.links.append(PlacedLink(record.place, event, record.key, hash(record.value)))
             else:
                 self.accepted.append(event)
                 if isinstance(event, OrderRefunded):

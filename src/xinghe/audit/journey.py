@@ -48,10 +48,16 @@ class Limits(NamedTuple):
 
 
 class Journey:
-    """The distinct events of one person, sorted by what they are; ``add_to`` counts them."""
+    """The distinct events of one person, sorted by what they are; ``add_to`` counts them.
 
-    def __init__(self, person_id: str, events: list[Any], limits: Limits) -> None:
+    ``linked_ms`` is the time of the newest link between ids of the person, ``None`` without one.
+    """
+
+    def __init__(
+        self, person_id: str, events: list[Any], limits: Limits, linked_ms: int | None = None
+    ) -> None:
         self._person_id = person_id
+        self._linked_ms = linked_ms
         self._limits = limits
         self._distinct, self._unequal = distinct_events(events)
         self._touches = [touch_of(event) for event in self._distinct if isinstance(event, TOUCH_TYPES)]
@@ -206,6 +212,9 @@ class Journey:
             return f"{len(self._distinct)} events, more than the {most} that a journey keeps"
         if self._unequal is not None:
             return f"records with event_id {self._unequal} differ from each other"
+        oldest_ms = min(event.time_ms for event in self._distinct)
+        if self._linked_ms is not None and oldest_ms < self._linked_ms - JOURNEY_RETENTION_MS:
+            return "an event lies more than 31 days before a link between the person's ids"
         return came_back(self._payments, self._orders, watermark_ms) or refund_came_back(
             self._all_refunds, self._orders, self._refunds, watermark_ms
         )

@@ -12,15 +12,14 @@ from typing import Any, Final, NamedTuple, NoReturn
 import msgspec
 
 from xinghe.audit.record import SourceRecord
-from xinghe.domain.events import CAMPAIGN_EVENTS, JOURNEY_EVENTS, AdSpent, CampaignConfigured
+from xinghe.domain.events import SOURCE_EVENTS, AdSpent, CampaignConfigured
 from xinghe.domain.windows import FUTURE_MS
 
 VALUE_BYTES_MAX: Final = 65_536
 SEPARATORS: Final = (":", "|")
 
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
-    event.topic: msgspec.json.Decoder(event)  # type: ignore[attr-defined]  # every event struct names its topic
-    for event in (*JOURNEY_EVENTS, *CAMPAIGN_EVENTS)
+    topic: msgspec.json.Decoder(event) for topic, event in SOURCE_EVENTS.items()
 }
 
 

@@ -29,11 +29,12 @@ from xinghe.domain.events import (
     ORDER_ATTRIBUTED,
     AdSpent,
     CampaignConfigured,
+    PersonLinked,
 )
 
 CAMPAIGN_TOPICS: Final = (CampaignConfigured.topic, AdSpent.topic)
-TOPICS: Final = (*JOURNEY_TOPICS, *CAMPAIGN_TOPICS, ORDER_ATTRIBUTED, CAMPAIGN_FUNNEL, DEAD_LETTER)
-"""Identity links are not consumed yet and left out."""
+SOURCE_TOPICS: Final = (*JOURNEY_TOPICS, PersonLinked.topic, *CAMPAIGN_TOPICS)
+TOPICS: Final = (*SOURCE_TOPICS, ORDER_ATTRIBUTED, CAMPAIGN_FUNNEL, DEAD_LETTER)
 
 SETTLE_S: Final = 5.0
 """After the last commit Redis follows within a moment, and the upserts of the funnel within a second or two."""
@@ -64,18 +65,18 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
     """Recompute everything from the source topics and compare; the stream should be idle.
 
     ``kafka_options`` go to every aiokafka client; ``redis`` must decode responses; ``say`` is told how far the audit
-    is. In memory stand the events of one partition (about 1 KB each), a window or note about 1 KB (to date and by day
+    is. In memory stand the events of one partition and of all linked ids (about 1 KB each), a window or note about 1 KB (to date and by day
     4 KB), of an order 2 KB and 0.3 KB for each credit of a model. Raises ``MissingTopicsError``, ``RecordsGoneError``, and what aiokafka and redis raise.
     """
     started_s = time.monotonic()
     log = await Log.open(TOPICS, **kafka_options)
     try:
-        source_partitions = log.of((*JOURNEY_TOPICS, *CAMPAIGN_TOPICS))
+        source_partitions = log.of(SOURCE_TOPICS)
         ends = await log.ends(source_partitions)
         letters = FoundDeadLetters()
         await _read_all(log, DEAD_LETTER, letters.add)
         truth = await _recompute(log, ends, letters, options, say)
-        attributions = FoundAttributions()
+        attributions = FoundAttributions(truth.person_of)
         await _read_all(log, ORDER_ATTRIBUTED, attributions.add)
         findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
         waiting = compare_dead_letters(truth, letters, findings)
@@ -97,13 +98,19 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
 async def _recompute(
     log: Log, ends: Mapping[TopicPartition, int], letters: FoundDeadLetters, options: AuditOptions, say: Say
 ) -> Truth:
-    """The truth, one partition of the journeys topics after the other: whole journeys are in one."""
+    """The truth: all links, then one partition of the journeys topics after the other.
+
+    Whole journeys are in one, but for those of linked ids.
+    """
     begins = await log.begins(ends)
     for partition, begin in sorted(begins.items()):
         if begin > 0 and partition.topic != CampaignConfigured.topic:
             raise RecordsGoneError(partition, begin)
-    recomputation = Recomputation(options.limits)
     too_late = letters.too_late
+    links = Intake(too_late)
+    await _take(log, links, [each for each in ends if each.topic == PersonLinked.topic], begins, ends)
+    recomputation = Recomputation(options.limits, links.links)
+    say(f"identity links: {links.events_in:,} records")
     journeys = [partition for partition in ends if partition.topic in JOURNEY_TOPICS]
     numbers = sorted({partition.partition for partition in journeys})
     for number in numbers:
@@ -112,6 +119,7 @@ async def _recompute(
         recomputation.add_partition(number, intake.take_accepted())
         recomputation.add_intake(intake)
         say(f"partition {number}: {intake.events_in:,} records recomputed")
+    recomputation.add_intake(links)
     intake = Intake(too_late)
     await _take(log, intake, [each for each in ends if each.topic in CAMPAIGN_TOPICS], begins, ends)
     for event in intake.take_accepted():

@@ -1,4 +1,4 @@
-"""The truth: rules R2 to R14 of ARCHITECTURE.md, recomputed from all accepted events at once.
+"""The truth: rules R2 to R17 of ARCHITECTURE.md, recomputed from all accepted events at once.
 
 Plain and slow on purpose. All events of a person are looked at together when they are all known, so nothing here is
 ever corrected, subtracted or revised, which is what the stream has to get right. From the rest of the project come
@@ -8,15 +8,18 @@ only the event structs, the names of the metrics and the lengths of time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
-from xinghe.audit.figures import SPEND_SIZES, Truth, window_start_ms
-from xinghe.audit.intake import DeadLetter, Intake, Told
+import msgspec
+
+from xinghe.audit.figures import SPEND_SIZES, RefundKey, Truth, window_start_ms
+from xinghe.audit.intake import DeadLetter, Intake, PlacedRefund, Told
 from xinghe.audit.journey import Journey, Limits
 from xinghe.audit.judge import SettingsDeleted
+from xinghe.audit.links import Links, PlacedLink
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.domain.events import CAMPAIGN_EVENTS, AdSpent, CampaignConfigured
+from xinghe.domain.events import CAMPAIGN_EVENTS, AdSpent, CampaignConfigured, PersonLinked
 from xinghe.domain.windows import DAY_MS, HOUR_MS, JOURNEY_RETENTION_MS, OUT_OF_ORDERNESS_MS
 
 TOUCH_WINDOW_MS: Final = 15 * DAY_MS
@@ -28,23 +31,35 @@ LIMITS: Final = Limits(TOUCH_WINDOW_MS, PAYMENT_WINDOW_MS, JOURNEY_EVENTS_MAX)
 class Recomputation:
     """Adds up the truth: each partition of the journeys topics once, the campaigns' events in the order of the log."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: Limits = LIMITS, links: Iterable[PlacedLink] = ()) -> None:
+        links = list(links)
         self._limits = limits
-        self._truth = Truth()
+        self._links = Links(links)
+        self._truth = Truth(person_of=self._links.person_of)
         self._spend_event_ids: set[tuple[str, str]] = set()
+        self._linked_events: dict[str, list[Any]] = defaultdict(list)
+        self._linked_refunds: list[PlacedRefund] = []
+        self._newest_ms: dict[int, int] = {}
+        for link in links:
+            self._seen(link.place.partition, link.event.time_ms)
 
     def add_partition(self, partition: int, events: Iterable[Any]) -> None:
-        """Add all accepted journey events of one partition, which hold whole journeys."""
+        """Add all accepted journey events of one partition, which hold whole journeys, but for those of linked ids."""
         people: dict[str, list[Any]] = defaultdict(list)
-        newest_ms = -1
         for event in events:
-            people[event.person_id].append(event)
-            newest_ms = max(newest_ms, event.time_ms)
-        if not people:
-            return
-        watermark_ms = self._truth.watermarks_ms[partition] = newest_ms - OUT_OF_ORDERNESS_MS
+            self._seen(partition, event.time_ms)
+            person_id = self._links.person_of.get(event.person_id)
+            if person_id is None:
+                people[event.person_id].append(event)
+            else:
+                self._linked_events[person_id].append(msgspec.structs.replace(event, person_id=person_id))
         for person_id, theirs in people.items():
-            Journey(person_id, theirs, self._limits).add_to(self._truth, watermark_ms)
+            Journey(person_id, theirs, self._limits).add_to(self._truth, self._truth.watermarks_ms[partition])
+
+    def _seen(self, partition: int, time_ms: int) -> None:
+        """The newest event or link of a partition makes its watermark."""
+        newest_ms = self._newest_ms[partition] = max(self._newest_ms.get(partition, 0), time_ms)
+        self._truth.watermarks_ms[partition] = newest_ms - OUT_OF_ORDERNESS_MS
 
     def add_spend(self, event: AdSpent) -> None:
         """R10: of an hour the largest ``(revision, event_id)`` counts."""
@@ -95,6 +110,7 @@ class Recomputation:
         """The truth, once all is added; ``partitions`` is how many the journeys stage has, empty ones too."""
         truth = self._truth
         truth.partitions = partitions
+        self._add_linked()
         for (campaign_id, hour_start_ms), report in truth.spend_reports.items():
             for size in SPEND_SIZES:
                 key = (campaign_id, size, window_start_ms(size, hour_start_ms))
@@ -108,24 +124,54 @@ class Recomputation:
         truth.apart_campaigns |= truth.apart_settings.keys()
         return truth
 
+    def _add_linked(self) -> None:
+        """R17: the people of several ids, wherever these have their partitions, and what became of the links."""
+        truth, links = self._truth, self._links
+        # Where a person's refunds wait changes with the links: the furthest watermark tells which may be past.
+        watermark_ms = max(truth.watermarks_ms.values(), default=0)
+        for person_id, theirs in self._linked_events.items():
+            journey = Journey(person_id, theirs, self._limits, links.newest_ms[person_id])
+            journey.add_to(truth, watermark_ms)
+        self._add_letters(self._linked_refunds)
+        truth.counted += links.accepted
+        truth.duplicates += links.duplicates
+        for reason, refused in (("link_repeated", links.repeated), ("link_circular", links.circular)):
+            for link in refused:
+                truth.dead_letters[link.place] = DeadLetter(reason, link.key, link.value_hash)
+
     def _add_refund_letters(self, intake: Intake) -> None:
-        """R5: the dead letters of refunds, of each the first record; a later copy is a duplicate."""
+        """The dead letters of the refunds of a partition; those of linked ids are not known yet."""
+        linked = [refund for refund in intake.refunds if refund.person_id in self._links.person_of]
+        self._linked_refunds += linked
+        self._add_letters(
+            refund for refund in intake.refunds if refund.person_id not in self._links.person_of
+        )
+
+    def _add_letters(self, refunds: Iterable[PlacedRefund]) -> None:
+        """R5: the dead letters of refunds, of each id that they came under the first record; a later copy is a duplicate."""
         truth = self._truth
-        seen = set()
-        for refund in intake.refunds:
-            key = (refund.person_id, refund.event_id)
-            if refund.person_id in truth.apart:
+        first: dict[RefundKey, dict[str, PlacedRefund]] = defaultdict(dict)
+        for refund in refunds:
+            person_id = self._links.person_of.get(refund.person_id, refund.person_id)
+            first[person_id, refund.event_id].setdefault(refund.person_id, refund)
+            if person_id in truth.apart:
                 truth.apart_places.add(refund.place)
-            if key in seen:
-                continue
-            seen.add(key)
-            as_it_came = (refund.key, refund.value_hash)
+        for key, by_id in first.items():
             if key in truth.refused:
-                truth.dead_letters[refund.place] = DeadLetter("refund_exceeds_order", *as_it_came)
+                letters = _letters("refund_exceeds_order", by_id)
+                if len(letters) == 1:
+                    truth.dead_letters |= letters
+                else:
+                    # Which of them the stream has refused depends on which it knew before the link.
+                    truth.either_letters.append(letters)
             elif truth.waiting.get(key):
-                truth.waiting_letters[refund.place] = DeadLetter("order_unknown", *as_it_came)
+                truth.waiting_letters |= _letters("order_unknown", by_id)
             elif key in truth.unsure:
-                truth.unsure_letters[refund.place] = DeadLetter("refund_exceeds_order", *as_it_came)
+                truth.unsure_letters |= _letters("refund_exceeds_order", by_id)
+
+
+def _letters(reason: str, refunds: Mapping[str, PlacedRefund]) -> dict[Place, DeadLetter]:
+    return {refund.place: DeadLetter(reason, refund.key, refund.value_hash) for refund in refunds.values()}
 
 
 def _single_partition(person_id: str) -> int:
@@ -140,14 +186,24 @@ def truth_of(
     partition_of: Callable[[str], int] = _single_partition,
     partitions: int = 1,
 ) -> Truth:
-    """The truth of accepted events: journey events in any order, campaigns' events in the order of their log.
+    """The truth of accepted events: journey events in any order, links and campaigns' events in that of their log.
 
     ``partition_of`` gives the partition of a ``person_id``, of ``partitions``; by default there is one. Settings are
     taken to be told in time.
     """
-    recomputation = Recomputation(limits)
+    events = list(events)
+    links = [event for event in events if isinstance(event, PersonLinked)]
+    recomputation = Recomputation(
+        limits,
+        [
+            PlacedLink(Place(link.topic, partition_of(link.person_id), offset), link, None, hash(None))
+            for offset, link in enumerate(links)
+        ],
+    )
     by_partition: dict[int, list[Any]] = defaultdict(list)
     for event in events:
+        if isinstance(event, PersonLinked):
+            continue
         if isinstance(event, AdSpent):
             recomputation.add_spend(event)
         elif isinstance(event, (CampaignConfigured, SettingsDeleted)):
@@ -158,6 +214,7 @@ def truth_of(
         recomputation.add_partition(partition, theirs)
     truth = recomputation.finish(partitions)
     truth.events_in = truth.counted + truth.duplicates + len(truth.refused) + len(truth.waiting)
+    truth.events_in += sum(place.topic == PersonLinked.topic for place in truth.dead_letters)
     return truth
 
 
@@ -169,18 +226,21 @@ def truth_of_records(
     partitions: int = 1,
 ) -> Truth:
     """The truth of records, each partition's in its order; ``too_late`` is what the dead letters call so."""
-    recomputation = Recomputation(limits)
     campaign_topics = {event.topic for event in CAMPAIGN_EVENTS}  # type: ignore[attr-defined]  # all have one
     intakes: dict[int, Intake] = {}
-    for_campaigns = Intake()
+    for_links, for_campaigns = Intake(too_late), Intake()
     for record in records:
         if record.topic in campaign_topics:
             for_campaigns.add([record])
+        elif record.topic == PersonLinked.topic:
+            for_links.add([record])
         else:
             intakes.setdefault(record.partition, Intake(too_late)).add([record])
+    recomputation = Recomputation(limits, for_links.links)
     for partition, intake in intakes.items():
         recomputation.add_partition(partition, intake.take_accepted())
         recomputation.add_intake(intake)
+    recomputation.add_intake(for_links)
     for event in for_campaigns.take_accepted():
         recomputation.add_spend(event)
     recomputation.add_intake(for_campaigns)

@@ -26,6 +26,8 @@ Reason = Literal[
     "key_mismatch",
     "refund_exceeds_order",
     "order_unknown",
+    "link_repeated",
+    "link_circular",
 ]
 """Why a record is in the dead letters (ARCHITECTURE.md, R1)."""
 
