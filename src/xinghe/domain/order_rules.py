@@ -67,7 +67,7 @@ class OrderRules:
         if known is None:
             journey.events += 1
         else:
-            order.revision = known.revision
+            order.revision = max(order.revision, known.revision)  # an order that was moved here has its own
         refunds = [
             *(known.refunds if known is not None else ()),
             *self._take_waiting(key, journey, order.order_id),

@@ -138,6 +138,17 @@ def test_revisions_go_on_from_the_larger() -> None:
         assert list(new.rules.changes.orders) == [(KEY, 0)], "it is told anew, under this id"
 
 
+def test_revisions_go_on_from_the_larger_where_the_moved_payment_takes_the_place_of_the_known_one() -> None:
+    for old_revision, new_revision in ((3, 1), (1, 3)):
+        old, new = Shopper(), Shopper()
+        old.pays(0, event_id="first")
+        new.pays(1, event_id="second")
+        old.orders()[0].revision, new.orders()[0].revision = old_revision, new_revision
+        move(old, new)
+        (order,) = new.orders()
+        assert (order.event_id, order.revision) == (b"first", 3)
+
+
 def test_an_order_keeps_touches_and_claims_that_are_gone_from_the_journey() -> None:
     old, new = Shopper(), Shopper()
     old.touches(0, "v")
