@@ -7,8 +7,9 @@ atomic here as there: `crash` forgets what was not committed and recovers from t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import faust
@@ -306,14 +307,16 @@ class Pipeline:
             if sent.topic == events.CAMPAIGN_FUNNEL
         }
 
-    def attributions(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
-        """All revisions by person and order."""
+    def attributions(
+        self, person_of: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """All revisions by person and order, in the order of the log; ``person_of`` has the person of linked ids."""
         revisions: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-        for task in self.journeys:
-            for sent in task.committed:
-                if sent.topic == events.ORDER_ATTRIBUTED:
-                    value = orjson.loads(sent.value or b"")
-                    revisions[value["person_id"], value["order_id"]].append(value)
+        for sent in self.log:
+            if sent.topic == events.ORDER_ATTRIBUTED:
+                value = orjson.loads(sent.value or b"")
+                person_id = value["person_id"]
+                revisions[person_of.get(person_id, person_id), value["order_id"]].append(value)
         return dict(revisions)
 
     def dead_letters(self) -> list[Sent]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from hypothesis import strategies as st
 
 from xinghe.domain.events import (
@@ -17,6 +18,7 @@ from xinghe.domain.events import (
     NoteViewed,
     OrderPaid,
     OrderRefunded,
+    PersonLinked,
     StoreVisited,
 )
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
@@ -177,3 +179,33 @@ def journey_events(draw: st.DrawFn, max_events: int = 24) -> list[Any]:
         events += draw(_around(order))
     copies = draw(st.lists(st.sampled_from(events), max_size=4)) if events else []
     return draw(st.permutations(events + copies))
+
+
+LINKED_IDS: Final = ("p1", "p6", "p2", "p7")
+"""Ids of people; of two partitions p1 and p2 are in the first, p6 and p7 in the second."""
+
+_links = st.lists(
+    st.builds(
+        PersonLinked,
+        # Few, so that links come again, and others under the same id.
+        event_id=st.sampled_from(("l0", "l1", "l2")),
+        person_id=st.sampled_from(LINKED_IDS),
+        time_ms=times_ms,
+        linked_person_id=st.sampled_from(LINKED_IDS),
+    ),
+    max_size=7,
+)
+
+
+@st.composite
+def linked_events(draw: st.DrawFn) -> list[Any]:
+    """Events of few people under several ids, the same event under two at times, with links among the ids: chains, many
+    to one, repeated ones and circles. No event lies more than 31 days before a link.
+    """
+    # Some ids only, so that much meets in them.
+    ids = draw(st.lists(st.sampled_from(LINKED_IDS), min_size=1, max_size=4))
+    events: list[Any] = [
+        msgspec.structs.replace(event, person_id=draw(st.sampled_from(ids)))
+        for event in draw(journey_events(max_events=14))
+    ]
+    return draw(st.permutations([*events, *draw(_links)]))

@@ -1,10 +1,10 @@
-"""The stream against the plain recomputation: whatever the order, the batches, the commits and the crashes (R1-R14)."""
+"""The stream against the plain recomputation: whatever the order, the batches, the commits and the crashes (R1-R17)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from hypothesis import HealthCheck, assume, given, settings
@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from streams.partitions import partition_of
 from tests.pipeline import BROKER_MS, Pipeline
-from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, times_ms
+from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, linked_events, times_ms
+from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import RefundKey, Truth
-from xinghe.audit.truth import truth_of
+from xinghe.audit.findings import Findings
+from xinghe.audit.record import Place, SourceRecord
+from xinghe.audit.truth import truth_of_records
 from xinghe.domain.events import (
     CAMPAIGN_EVENTS,
     AdSpent,
@@ -43,9 +46,23 @@ STEPS: Final = (
     *("", "", COMMIT_JOURNEYS, COMMIT_JOURNEYS, COMMIT_CAMPAIGNS, COMMIT_CAMPAIGNS),
     *(CRASH_JOURNEYS, CRASH_CAMPAIGNS, TICK),
 )
+# What may happen to one of the journeys tasks, where something moves between them.
+COMMIT_ONE: Final = ("commit first", "commit second")
+CRASH_ONE: Final = ("crash first", "crash second")
+MOVE_ONE: Final = "move one"
+MOVE_ALL: Final = "move all"
+LINKED_STEPS: Final = (*STEPS, *COMMIT_ONE, *COMMIT_ONE, *CRASH_ONE, MOVE_ONE, MOVE_ONE, MOVE_ALL)
 
-Place = tuple[str, int, int]
-"""Topic, partition, offset."""
+
+class Letter(NamedTuple):
+    """A dead letter as the audit reads it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
 
 
 class Run:
@@ -61,46 +78,63 @@ class Run:
         self.pipeline.feed(events)
         for event in events:
             is_campaign = type(event) in CAMPAIGN_EVENTS
-            key = event.campaign_id if is_campaign else event.person_id
-            partition = partition_of(key.encode(), PARTITIONS)
-            place = (event.topic, partition, self._offsets[event.topic, partition])
+            partition = partition_of(key_of(event), PARTITIONS)
+            place = Place(event.topic, partition, self._offsets[event.topic, partition])
             self._offsets[event.topic, partition] += 1
             self._log[place] = event
             self._uncommitted["campaigns" if is_campaign else "journeys", partition].append(place)
 
     def step(self, step: str) -> None:
+        if step in COMMIT_ONE:
+            self._commit_journeys([COMMIT_ONE.index(step)])
+        elif step in CRASH_ONE:
+            self._crash_journeys([CRASH_ONE.index(step)])
+        elif step in {MOVE_ONE, MOVE_ALL}:
+            self.pipeline.deliver_moved(1 if step == MOVE_ONE else None)
+        else:
+            self._step_of_all(step)
+
+    def _step_of_all(self, step: str) -> None:
         if step == COMMIT_JOURNEYS:
-            self.pipeline.commit_journeys()
-            self._committed("journeys")
+            self._commit_journeys(range(PARTITIONS))
         elif step == COMMIT_CAMPAIGNS:
             self.pipeline.commit_campaigns()
-            self._committed("campaigns")
+            self._committed("campaigns", range(PARTITIONS))
         elif step == CRASH_JOURNEYS:
-            self._crash("journeys", self.pipeline.journeys)
+            self._crash_journeys(range(PARTITIONS))
         elif step == CRASH_CAMPAIGNS:
-            self._crash("campaigns", self.pipeline.campaigns)
+            for task in self.pipeline.campaigns:
+                task.crash()
+            self._read_again("campaigns", range(PARTITIONS))
         elif step == TICK:
             for task in (*self.pipeline.journeys, *self.pipeline.campaigns):
                 task.processor.tick(0)
 
-    def _committed(self, stage: str) -> None:
-        for partition in range(PARTITIONS):
+    def _committed(self, stage: str, partitions: Iterable[int]) -> None:
+        for partition in partitions:
             self._uncommitted[stage, partition].clear()
 
-    def _crash(self, stage: str, tasks: Sequence[Any]) -> None:
-        again = []
-        for partition, task in enumerate(tasks):
-            task.crash()
-            # The consumer goes back to the committed offsets.
-            again += [self._log.pop(place) for place in self._uncommitted.pop((stage, partition), [])]
-        self.feed(again)
+    def _commit_journeys(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            self.pipeline.commit_task(partition)
+        self._committed("journeys", partitions)
+
+    def _crash_journeys(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            self.pipeline.crash_task(partition)
+        self._read_again("journeys", partitions)
+
+    def _read_again(self, stage: str, partitions: Iterable[int]) -> None:
+        """The consumer goes back to the committed offsets."""
+        places = [place for each in partitions for place in self._uncommitted.pop((stage, each), [])]
+        self.feed([self._log.pop(place) for place in places])
 
     def letters(self) -> dict[Place, str]:
         """The reason of each dead letter, by the place of its record; each comes once."""
         letters = {}
         for letter in self.pipeline.dead_letters():
             headers = dict(letter.headers)
-            place = (
+            place = Place(
                 headers["source_topic"].decode(),
                 int(headers["source_partition"]),
                 int(headers["source_offset"]),
@@ -110,8 +144,11 @@ class Run:
             letters[place] = headers["reason"].decode()
         return letters
 
-    def refund_letters(self) -> dict[RefundKey, str]:
-        """The reasons of the refunds that were accepted and refused; the first record of each has the letter."""
+    def refund_letters(self, person_of: Mapping[str, str]) -> dict[RefundKey, str]:
+        """The reasons of the refunds that were accepted and refused; the first record of each has the letter.
+
+        ``person_of`` has the person of linked ids; under each of these a refund may have come, and its letter.
+        """
         first: dict[RefundKey, Place] = {}
         letters = self.letters()
         for place, event in self._log.items():
@@ -119,24 +156,27 @@ class Run:
                 first.setdefault((getattr(event, "person_id", ""), event_key(event)), place)
         found: dict[RefundKey, str] = {}
         for place, reason in letters.items():
-            if reason != "too_late":
+            if reason not in {"too_late", "link_repeated", "link_circular"}:
                 event = self._log[place]
                 assert isinstance(event, OrderRefunded), (place, reason)
                 assert first[event.person_id, event.event_id] == place, "a later copy is a duplicate"
-                found[event.person_id, event.event_id] = reason
+                found[person_of.get(event.person_id, event.person_id), event.event_id] = reason
         return found
 
-    def accepted(self) -> list[Any]:
-        """What is in the log and was not too late; refunds are accepted before they are refused."""
-        letters = self.letters()
-        return [event for place, event in self._log.items() if letters.get(place) != "too_late"]
-
     def truth(self) -> Truth:
-        return truth_of(
-            self.accepted(),
-            partition_of=lambda person_id: partition_of(person_id.encode(), PARTITIONS),
-            partitions=PARTITIONS,
-        )
+        """That of the log; which records were too late only the stream can tell."""
+        too_late = {place for place, reason in self.letters().items() if reason == "too_late"}
+        records = [
+            SourceRecord(*place, BROKER_MS, key_of(event), msgspec.json.encode(event))
+            for place, event in self._log.items()
+        ]
+        return truth_of_records(records, too_late, partitions=PARTITIONS)
+
+
+def key_of(event: Any) -> bytes:
+    """The key of an event's record."""
+    name: str = event.campaign_id if type(event) in CAMPAIGN_EVENTS else event.person_id
+    return name.encode()
 
 
 def event_key(event: Any) -> str:
@@ -168,11 +208,21 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
     assert pipeline.note_days() == truth.note_days
     assert_attributions(truth, pipeline)
     assert_refund_letters(truth, run)
+    assert_accounted_for(truth, run)
+
+
+def assert_accounted_for(truth: Truth, run: Run) -> None:
+    """The audit finds each dead letter that must be there and no other, and what became of each event."""
+    found, findings = FoundDeadLetters(), Findings()
+    for offset, sent in enumerate(run.pipeline.dead_letters()):
+        found.add(Letter(sent.topic, sent.partition, offset, sent.key, sent.value, sent.headers))
+    compare_dead_letters(truth, found, findings)
+    assert not findings.differences, findings.shown
 
 
 def assert_refund_letters(truth: Truth, run: Run) -> None:
     """Rules 9 and 10: those that do not fit, those that waited too long, and what once did not fit."""
-    found = run.refund_letters()
+    found = run.refund_letters(truth.person_of)
     exceeding = {refund for refund, reason in found.items() if reason == "refund_exceeds_order"}
     assert truth.refused <= exceeding
     assert exceeding <= truth.refused | truth.unsure
@@ -180,10 +230,18 @@ def assert_refund_letters(truth: Truth, run: Run) -> None:
 
 
 def assert_attributions(truth: Truth, pipeline: Pipeline) -> None:
-    found = pipeline.attributions()
+    found = pipeline.attributions(truth.person_of)
     assert found.keys() == truth.orders.keys()
     for order, revisions in found.items():
-        assert [value["revision"] for value in revisions] == list(range(1, len(revisions) + 1)), order
+        numbers = [value["revision"] for value in revisions]
+        if order[0] in truth.person_of:
+            # Before a link each id counts by itself.
+            for person_id in truth.person_of:
+                theirs = [value["revision"] for value in revisions if value["person_id"] == person_id]
+                assert theirs == sorted(set(theirs)), (order, person_id)
+            assert all(number < numbers[-1] for number in numbers[:-1]), order
+        else:
+            assert numbers == list(range(1, len(revisions) + 1)), order
         for value in revisions:
             assert value["credits"].keys() == set(MODELS)
             for shares in value["credits"].values():
@@ -311,6 +369,23 @@ def test_any_order_batching_commit_and_crash_gives_the_truth(
     truth = run.truth()
     assert set(run.letters().values()) <= {"refund_exceeds_order"}
     assert not truth.apart
+    assert_equal_to(truth, run)
+    assert_adds_up(truth, run.pipeline)
+
+
+linked_steps = st.lists(st.tuples(st.integers(1, 8), st.sampled_from(LINKED_STEPS)), min_size=1, max_size=16)
+
+
+@given(data=st.data(), events=linked_events(), reports=spends, schedule=linked_steps)
+@bounded
+def test_linked_ids_are_one_person_whatever_the_order_the_commits_and_the_crashes(
+    data: st.DataObject, events: list[Any], reports: list[AdSpent], schedule: list[tuple[int, str]]
+) -> None:
+    later = data.draw(settings_in_time(events))
+    run = run_of(data.draw(st.permutations([*events, *reports, *later])), schedule)
+    truth = run.truth()
+    assert not truth.apart
+    assert set(run.letters().values()) <= {"refund_exceeds_order", "link_repeated", "link_circular"}
     assert_equal_to(truth, run)
     assert_adds_up(truth, run.pipeline)
 
