@@ -101,8 +101,7 @@ SHARE = click.FloatRange(0, 0.9)
 @click.option(
     "--truth",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write what was sent to this file, as JSON: records by topic, duplicates, bad ones by the reason that "
-    "they must be refused for, orders, touches and spend by campaign.",
+    help="Write what was sent to this file, as JSON.",
 )
 @json_option
 def command(
@@ -117,9 +116,18 @@ def command(
 ) -> None:
     """Write live, seeded traffic to the source topics.
 
-    People see notes, like them, click ads, visit shops, buy and send back, each with its own delay; campaigns report
-    spend by the hour and revise it. Among that are duplicates, late events, wrong clocks and records that do
-    not fit. Ctrl-C or SIGTERM ends it in order: everything handed over is acknowledged, the truth is written.
+    People see notes, like them, click ads, claim coupons and redeem them, visit shops, buy, buy again and send back, each
+    with its own delay; campaigns report spend by the hour and revise it, and choose their model, all five of them in turn.
+    Within 5 seconds and then each minute some choose another, from the next minute on or since a few minutes. Among that
+    are duplicates, late events, wrong clocks and records that do not fit. Ctrl-C or SIGTERM ends it in order: everything
+    handed over is acknowledged, the truth is written.
+
+    The truth (--truth, --json) counts records by topic (sent_by_topic), second deliveries (duplicates), records that must
+    become dead letters by the reason (bad_by_reason), orders and their amount in fen, those of returning buyers, with
+    coupons, that say if the customer is new; refunds that fit their order (refunds), payments and refunds told again
+    under another event_id (repeated_orders, repeated_refunds), refunds of orders that never come (waiting_refunds: no
+    dead letter for 31 days), touches that came over a minute late (late_touches), settings by model, and by campaign
+    touches and spend.
 
     \b
     Examples:
@@ -206,9 +214,10 @@ def _report(found: dict[str, Any], truth: Path | None, as_json: bool) -> None:
     for topic, count in found["sent_by_topic"].items():
         click.echo(f"  {topic:<28} {count:>10}", err=True)
     click.echo(
-        f"Among them {found['duplicates']} duplicates, {found['repeated_orders']} repeated orders and "
-        f"{found['bad']} bad records {found['bad_by_reason']}.\n"
-        f"{found['orders']} orders over {found['orders_amount_fen'] / 100:.2f} yuan.",
+        f"Among them {found['duplicates']} duplicates, {found['repeated_orders']} repeated orders, "
+        f"{found['repeated_refunds']} repeated refunds and {found['bad']} bad records {found['bad_by_reason']}.\n"
+        f"{found['orders']} orders over {found['orders_amount_fen'] / 100:.2f} yuan, "
+        f"{found['refunds']} refunds over {found['refunds_amount_fen'] / 100:.2f}.",
         err=True,
     )
     if as_json:

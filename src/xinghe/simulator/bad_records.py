@@ -1,4 +1,4 @@
-"""Records that do not fit the contract: one kind for each way to fail (ARCHITECTURE.md, R1)."""
+"""Records that do not fit the contract or their order: one kind for each way to fail (ARCHITECTURE.md, R1)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from xinghe.domain.events import NoteEngaged, OrderPaid
+from xinghe.domain.events import NoteEngaged, OrderPaid, OrderRefunded
 from xinghe.domain.windows import DAY_MS, HOUR_MS, JOURNEY_RETENTION_MS, OUT_OF_ORDERNESS_MS
 from xinghe.simulator.record import Record
+from xinghe.simulator.refunds import refund_fields
 
 VALUE_BYTES_MAX: Final = 65_536
 
@@ -114,7 +115,11 @@ _MAKERS: Final[dict[str, tuple[str, Maker]]] = {
     "too_large": ("too_large", _too_large),
 }
 
-REASONS: Final[dict[str, str]] = {kind: reason for kind, (reason, _) in _MAKERS.items()}
+REFUND_OVER_ORDER: Final = "refund_over_order"
+REASONS: Final[dict[str, str]] = {
+    **{kind: reason for kind, (reason, _) in _MAKERS.items()},
+    REFUND_OVER_ORDER: "refund_exceeds_order",
+}
 """Kind of bad record to the reason its dead letter must have."""
 KINDS: Final = tuple(REASONS)
 
@@ -127,3 +132,20 @@ def make(rng: random.Random, kind: str, good: Record, event_id: str, send_at_ms:
     event = {**good.event, "event_id": event_id}
     raw = _MAKERS[kind][1](rng, good.topic, event)
     return Record(raw.topic, raw.key, raw.value, send_at_ms, kind, good.event)
+
+
+def make_refund_over_order(rng: random.Random, order: Record, event_id: str, send_at_ms: int) -> Record:
+    """A refund of more than its order paid, of an order that was sent before and has no other refund.
+
+    So it is exactly one dead letter, and there is none of another refund.
+    """
+    paid = order.event
+    event = {
+        "event_id": event_id,
+        "person_id": paid["person_id"],
+        # Not before the payment, whose clock may be ahead.
+        "time_ms": max(paid["time_ms"], send_at_ms),
+        **refund_fields(paid, f"ro-{paid['order_id']}", paid["amount_fen"] + rng.randint(1, 10_000)),
+    }
+    raw = _record(OrderRefunded.topic, event, event["person_id"])
+    return Record(raw.topic, raw.key, raw.value, send_at_ms, REFUND_OVER_ORDER, event)

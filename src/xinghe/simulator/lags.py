@@ -38,8 +38,14 @@ FAVORITE: Final = Lag(40 * SECOND_MS, 0.8)
 CART: Final = Lag(50 * SECOND_MS, 1.0)
 ORDER: Final = Lag(3 * MINUTE_MS, 1.8)
 """From cart to payment: minutes for most, days for some."""
+REORDER: Final = Lag(5 * SECOND_MS, 1.0)
+"""From visit to payment where somebody buys again: they know what they want."""
 REFUND: Final = Lag(10 * MINUTE_MS, 1.8)
 """Most refunds of the first hours are second thoughts."""
+SETTLED: Final = Lag(30 * MINUTE_MS, 1.0)
+SETTLED_MS_MAX: Final = 12 * HOUR_MS
+"""From the end of a history session to its delivery, so that its refunds need not be waited for. With the longest
+history it still lies within the 31 days after which events are refused."""
 CONSIDERATION: Final = Lag(4 * DAY_MS, 1.0)
 """From the touch to the visit in a history session: a week for 29%, over 15 days for 9%."""
 

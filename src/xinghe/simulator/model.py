@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -14,21 +15,42 @@ from xinghe.domain.events import (
     AdSpent,
     CampaignConfigured,
     OrderPaid,
+    OrderRefunded,
     PersonLinked,
 )
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from xinghe.simulator import bad_records, lags
-from xinghe.simulator.record import DUPLICATE, GOOD, REPEATED_ORDER, Record
+from xinghe.simulator.configured import changed_settings, first_settings
+from xinghe.simulator.record import DUPLICATE, GOOD, REPEATED_ORDER, REPEATED_REFUND, Record
+from xinghe.simulator.refunds import draw_refunds
 from xinghe.simulator.session import Sessions, Step
 from xinghe.simulator.settings import SimulatorSettings
-from xinghe.simulator.spend import Spend, changed_settings, first_settings
+from xinghe.simulator.spend import Spend
 from xinghe.simulator.world import World
 
 SPEND_PERIOD_MS: Final = MINUTE_MS
+SETTINGS_FIRST_MS: Final = 5_000
+"""A run of seconds has a change of settings as well."""
+SETTINGS_PERIOD_MS: Final = MINUTE_MS
+RETURN_SHARE: Final = 0.003
+"""Sessions of somebody who bought before and buys again in that shop."""
+BUYERS_MAX: Final = 1_000
+"""Last buyers, of whom some return."""
 LINK_SHARE: Final = 0.0005
 """Sessions in which the person turns out to be the same as another one."""
-REPEATED_ORDER_SHARE: Final = 0.01
-"""Orders that Taobao reports again, under another event id."""
+
+
+class Repeat(NamedTuple):
+    """What Taobao reports again, under another event id: the kind of the second record, the share of the events."""
+
+    kind: str
+    share: float
+
+
+REPEATS: Final = {
+    OrderPaid.topic: Repeat(REPEATED_ORDER, 0.01),
+    OrderRefunded.topic: Repeat(REPEATED_REFUND, 0.1),
+}
 SKEW_AHEAD_MS_MAX: Final = 5 * MINUTE_MS
 """Half of the 10 minutes from which on an event is refused."""
 SKEW_BEHIND_MS_MAX: Final = 2 * HOUR_MS
@@ -67,10 +89,12 @@ class Model:
         self._sessions = Sessions(self._rng, self._world, self._run)
         self._spend = Spend(self._rng, self._world.campaigns)
         self._spend_due_ms = start_ms + SPEND_PERIOD_MS
-        self._sent = 0
+        self._settings_due_ms = start_ms + SETTINGS_FIRST_MS
         self._events = 0
         self._bad = 0
         self._template: Record | None = None
+        self._unrefunded: Record | None = None
+        self._buyers: deque[tuple[str, str]] = deque(maxlen=BUYERS_MAX)
         # Due time, then the order of creation: entries never compare further than that.
         self._pending: list[tuple[int, int, str, str, dict[str, Any]]] = []
         self._created = 0
@@ -85,6 +109,8 @@ class Model:
         for now_ms in slots_ms:
             if now_ms >= self._spend_due_ms:
                 self._report_spend(now_ms)
+            if now_ms >= self._settings_due_ms:
+                self._change_settings(now_ms)
             if self._template is not None and self._rng.random() < self._settings.bad_share:
                 yield self._next_bad(self._template, now_ms)
                 continue
@@ -94,8 +120,8 @@ class Model:
 
     def _open(self, start_ms: int) -> None:
         """Settings of every campaign and the spend of the past hours come before all traffic."""
-        for campaign in self._world.campaigns:
-            self._push(start_ms, GOOD, CampaignConfigured.topic, first_settings(campaign, start_ms))
+        for settings in first_settings(self._world.campaigns, start_ms):
+            self._push(start_ms, GOOD, CampaignConfigured.topic, settings)
         for report in self._spend.first_reports(start_ms):
             self._push(start_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
 
@@ -107,17 +133,24 @@ class Model:
                 # Then a newer revision overtakes this one.
                 due_ms += 2 * SPEND_PERIOD_MS
             self._push(due_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
+
+    def _change_settings(self, now_ms: int) -> None:
+        self._settings_due_ms = now_ms + SETTINGS_PERIOD_MS
         for changed in changed_settings(self._rng, self._world.campaigns, now_ms):
             self._push(now_ms, GOOD, CampaignConfigured.topic, changed)
 
     def _start_session(self, now_ms: int) -> None:
-        history = self._rng.random() < self._settings.history_share
+        rng, settings = self._rng, self._settings
+        if self._buyers and rng.random() < RETURN_SHARE:
+            person_id, shop_id = rng.choice(self._buyers)
+            self._schedule(person_id, self._sessions.draw_return(self._world.shop_of(shop_id)), now_ms)
+            return
         person_id = self._world.person()
-        steps = self._sessions.draw(history=history, history_ms_max=self._settings.history_days * DAY_MS)
-        if history:
+        if rng.random() < settings.history_share:
+            steps = self._sessions.draw_history(settings.history_days * DAY_MS)
             self._schedule_history(person_id, steps, now_ms)
         else:
-            self._schedule(person_id, steps, now_ms)
+            self._schedule(person_id, self._sessions.draw(), now_ms)
         if self._rng.random() < LINK_SHARE:
             link = [Step(0, PersonLinked.topic, {"linked_person_id": self._other_person(person_id)})]
             self._schedule(person_id, link, now_ms)
@@ -139,12 +172,15 @@ class Model:
             self._push_event(due_ms, person_id, step, time_ms)
 
     def _schedule_history(self, person_id: str, steps: list[Step], now_ms: int) -> None:
-        """A session that ended now and is delivered now, in any order: backdated touches and all."""
+        """A session that ended a while ago and is delivered now, in any order: backdated touches and all."""
+        rng, settings = self._rng, self._settings
         last_ms = max(step.offset_ms for step in steps)
+        ended_ms = now_ms - min(lags.SETTLED.draw_ms(rng), lags.SETTLED_MS_MAX)
         for step in steps:
-            # One millisecond at least: delivery is never before the event.
-            due_ms = now_ms + self._rng.randrange(2 * lags.SECOND_MS)
-            self._push_event(due_ms, person_id, step, now_ms - 1 - last_ms + step.offset_ms)
+            due_ms = now_ms + rng.randrange(2 * lags.SECOND_MS)
+            if rng.random() < settings.late_share:
+                due_ms += min(lags.LATE_DELIVERY.draw_ms(rng), lags.LATE_DELIVERY_MS_MAX)
+            self._push_event(due_ms, person_id, step, ended_ms - last_ms + step.offset_ms)
 
     def _push_event(self, due_ms: int, person_id: str, step: Step, time_ms: int) -> None:
         event = {"event_id": self._event_id(), "person_id": person_id, "time_ms": time_ms, **step.fields}
@@ -163,23 +199,44 @@ class Model:
         return record
 
     def _after_good(self, record: Record) -> None:
-        """What a good record brings with it: spend, repeated orders, duplicates, a template for bad ones."""
+        """What a good record brings with it: spend, refunds, repeats, duplicates, a template for bad ones."""
         event, now_ms, rng = record.event, record.send_at_ms, self._rng
         if record.topic in _JOURNEY_TOPICS:
             if now_ms - event["time_ms"] < HOUR_MS:
                 self._spend.seen(record.topic, event)
                 self._template = record
-            if record.topic == OrderPaid.topic and rng.random() < REPEATED_ORDER_SHARE:
+            if record.topic == OrderPaid.topic:
+                self._after_order(record)
+            repeat = REPEATS.get(record.topic)
+            if repeat is not None and rng.random() < repeat.share:
                 repeated = {**event, "event_id": self._event_id()}
-                self._push(
-                    now_ms + lags.DUPLICATE_DELIVERY.draw_ms(rng), REPEATED_ORDER, record.topic, repeated
-                )
+                self._push(now_ms + lags.DUPLICATE_DELIVERY.draw_ms(rng), repeat.kind, record.topic, repeated)
         if "event_id" in event and rng.random() < self._settings.duplicate_share:
             self._push(now_ms + lags.DUPLICATE_DELIVERY.draw_ms(rng), DUPLICATE, record.topic, event)
+
+    def _after_order(self, record: Record) -> None:
+        """Refunds follow an order once it was sent, and its buyer may return."""
+        order, now_ms, rng = record.event, record.send_at_ms, self._rng
+        self._buyers.append((order["person_id"], order["shop_id"]))
+        refunds = draw_refunds(rng, order)
+        if not refunds:
+            self._unrefunded = record
+        for refund in refunds:
+            time_ms = order["time_ms"] + refund.lag_ms
+            due_ms = max(now_ms, time_ms) + lags.DELIVERY.draw_ms(rng)
+            if due_ms > now_ms + HORIZON_MS or len(self._pending) >= PENDING_MAX:
+                continue
+            event = {"event_id": self._event_id(), "person_id": order["person_id"], "time_ms": time_ms}
+            self._push(due_ms, refund.kind, OrderRefunded.topic, event | refund.fields)
 
     def _next_bad(self, template: Record, now_ms: int) -> Record:
         kind = bad_records.KINDS[self._bad % len(bad_records.KINDS)]
         self._bad += 1
+        if kind == bad_records.REFUND_OVER_ORDER:
+            order, self._unrefunded = self._unrefunded, None
+            if order is not None:
+                return bad_records.make_refund_over_order(self._rng, order, self._event_id(), now_ms)
+            return self._next_bad(template, now_ms)
         return bad_records.make(self._rng, kind, template, self._event_id(), now_ms)
 
     def _other_person(self, person_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Campaign settings and ad spend: reported by hour, revised while the hour runs and sometimes after."""
+"""Ad spend: reported by hour, revised while the hour runs and sometimes after."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from xinghe.domain.events import AdClicked, NoteViewed
-from xinghe.domain.windows import DAY_MS, HOUR_MS
+from xinghe.domain.windows import HOUR_MS
 from xinghe.simulator.world import Campaign
 
 IMPRESSION_FEN: Final = 4
@@ -16,7 +16,6 @@ HOURS_BACK: Final = 3
 """Hours before the start that are reported at the start."""
 CORRECTION_SHARE: Final = 0.05
 """Reports that come with a correction of the hour before."""
-RECONFIGURE_SHARE: Final = 0.01
 
 
 @dataclass(slots=True)
@@ -94,33 +93,6 @@ class Spend:
     def _forget_before(self, hour_start_ms: int) -> None:
         for key in [key for key in self._hours if key[1] < hour_start_ms]:
             del self._hours[key]
-
-
-def first_settings(campaign: Campaign, now_ms: int) -> dict[str, Any]:
-    """The settings with which a campaign enters the run, in effect for 60 days."""
-    return _settings(campaign, campaign.name, 30, now_ms - 60 * DAY_MS)
-
-
-def changed_settings(
-    rng: random.Random, campaigns: tuple[Campaign, ...], now_ms: int
-) -> list[dict[str, Any]]:
-    """New settings, from now on, of the few campaigns that somebody edits."""
-    return [
-        _settings(campaign, f"{campaign.name} (edited)", rng.choice((7, 15, 30)), now_ms)
-        for campaign in campaigns
-        if rng.random() < RECONFIGURE_SHARE
-    ]
-
-
-def _settings(campaign: Campaign, name: str, roi_lag_days: int, effective_ms: int) -> dict[str, Any]:
-    return {
-        "campaign_id": campaign.campaign_id,
-        "shop_id": campaign.shop.shop_id,
-        "name": name,
-        "model": "last_touch",
-        "roi_lag_days": roi_lag_days,
-        "effective_ms": effective_ms,
-    }
 
 
 def _hour_start_ms(time_ms: int) -> int:

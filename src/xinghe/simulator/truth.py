@@ -15,9 +15,10 @@ from xinghe.domain.events import (
     NoteLiked,
     NoteViewed,
     OrderPaid,
+    OrderRefunded,
 )
 from xinghe.simulator.bad_records import REASONS
-from xinghe.simulator.record import DUPLICATE, REPEATED_ORDER, Record
+from xinghe.simulator.record import DUPLICATE, REPEATED_ORDER, REPEATED_REFUND, WAITING_REFUND, Record
 
 _TOUCH_METRICS: Final = {
     NoteViewed.topic: "views",
@@ -26,11 +27,31 @@ _TOUCH_METRICS: Final = {
     AdClicked.topic: "ad_clicks",
     CouponClaimed.topic: "coupon_claims",
 }
+LATE_MS: Final = 60_000
+"""A touch that comes longer after it happened is counted as late; its order may have been credited to another by then."""
 _ACTION_METRICS: Final = {"collect": "collects", "share": "shares", "follow": "follows"}
+_KIND_COUNTS: Final = {
+    REPEATED_ORDER: "repeated_orders",
+    REPEATED_REFUND: "repeated_refunds",
+    WAITING_REFUND: "waiting_refunds",
+}
+_COUNTS: Final = (
+    "orders",
+    "orders_amount_fen",
+    "orders_of_returning_buyers",
+    "orders_with_coupons",
+    "orders_that_say_if_new",
+    "repeated_orders",
+    "refunds",
+    "refunds_amount_fen",
+    "repeated_refunds",
+    "waiting_refunds",
+    "late_touches",
+)
 
 
 class Truth:
-    """Counts over sent records: by topic, duplicates, bad ones by expected reason, orders, touches, spend."""
+    """Counts over sent records: by topic, duplicates, bad ones by expected reason, orders, refunds, touches, spend."""
 
     def __init__(self) -> None:
         self._sent: Counter[str] = Counter()
@@ -38,9 +59,10 @@ class Truth:
         self._bad_kinds: Counter[str] = Counter()
         self._campaigns: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._spend: dict[tuple[str, int], tuple[int, str, int]] = {}
-        self._orders = 0
-        self._amount_fen = 0
-        self._repeated_orders = 0
+        self._settings_by_model: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
+        # As many as there are people and shops, however long the run.
+        self._buyers: set[tuple[str, str]] = set()
 
     @property
     def sent(self) -> int:
@@ -55,17 +77,35 @@ class Truth:
             self._bad_kinds[record.kind] += 1
         elif record.kind == DUPLICATE:
             self._duplicates[topic] += 1
-        elif record.kind == REPEATED_ORDER:
-            self._repeated_orders += 1
+        elif record.kind in _KIND_COUNTS:
+            self._counts[_KIND_COUNTS[record.kind]] += 1
         elif topic == OrderPaid.topic:
-            self._orders += 1
-            self._amount_fen += event["amount_fen"]
+            self._add_order(event)
+        elif topic == OrderRefunded.topic:
+            self._counts["refunds"] += 1
+            self._counts["refunds_amount_fen"] += event["amount_fen"]
         elif topic == AdSpent.topic:
             self._add_spend(event)
+        elif topic == CampaignConfigured.topic:
+            self._settings_by_model[event["model"]] += 1
         elif topic == NoteEngaged.topic:
-            self._campaigns[_campaign_of(event)][_ACTION_METRICS[event["action"]]] += 1
+            self._add_touch(record, _ACTION_METRICS[event["action"]])
         elif topic in _TOUCH_METRICS:
-            self._campaigns[_campaign_of(event)][_TOUCH_METRICS[topic]] += 1
+            self._add_touch(record, _TOUCH_METRICS[topic])
+
+    def _add_touch(self, record: Record, metric: str) -> None:
+        event = record.event
+        self._campaigns[event.get("campaign_id") or f"organic:{event['shop_id']}"][metric] += 1
+        self._counts["late_touches"] += record.send_at_ms - event["time_ms"] > LATE_MS
+
+    def _add_order(self, order: dict[str, Any]) -> None:
+        counts, buyer = self._counts, (order["person_id"], order["shop_id"])
+        counts["orders"] += 1
+        counts["orders_amount_fen"] += order["amount_fen"]
+        counts["orders_of_returning_buyers"] += buyer in self._buyers
+        counts["orders_with_coupons"] += "coupon_ids" in order
+        counts["orders_that_say_if_new"] += "new_customer" in order
+        self._buyers.add(buyer)
 
     def _add_spend(self, event: dict[str, Any]) -> None:
         key = (event["campaign_id"], event["hour_start_ms"])
@@ -88,16 +128,11 @@ class Truth:
             "bad": self._bad_kinds.total(),
             "bad_by_reason": dict(sorted(bad_reasons.items())),
             "bad_by_kind": dict(sorted(self._bad_kinds.items())),
-            "orders": self._orders,
-            "orders_amount_fen": self._amount_fen,
-            "repeated_orders": self._repeated_orders,
+            **self._counts,
             "settings": self._sent[CampaignConfigured.topic],
+            "settings_by_model": dict(sorted(self._settings_by_model.items())),
             "campaigns": {
                 name: dict(sorted(metrics.items())) for name, metrics in sorted(self._campaigns.items())
             },
             "spend_fen_by_campaign": dict(sorted(spend.items())),
         }
-
-
-def _campaign_of(event: dict[str, Any]) -> str:
-    return event.get("campaign_id") or f"organic:{event['shop_id']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
@@ -81,6 +82,10 @@ class World:
         rng.shuffle(notes)
         self._notes = tuple(notes)
         self._note_weights = tuple(accumulate(1 / rank for rank in range(1, len(notes) + 1)))
+        self._notes_by_shop: defaultdict[str, list[Note]] = defaultdict(list)
+        for note in notes:
+            self._notes_by_shop[note.shop.shop_id].append(note)
+        self._shops_by_id = {shop.shop_id: shop for shop in self.shops}
         self._people = people
         self._activity_first = PEOPLE_SHIFT ** (1 - PEOPLE_EXPONENT)
         self._activity_span = (people + PEOPLE_SHIFT) ** (1 - PEOPLE_EXPONENT) - self._activity_first
@@ -94,6 +99,14 @@ class World:
     def note(self) -> Note:
         """Draw a note, the popular ones more often."""
         return self._rng.choices(self._notes, cum_weights=self._note_weights)[0]
+
+    def note_of(self, shop: Shop) -> Note:
+        """Draw a note of a shop, of any of its campaigns or of none, each as often."""
+        return self._rng.choice(self._notes_by_shop[shop.shop_id])
+
+    def shop_of(self, shop_id: str) -> Shop:
+        """The shop of that id."""
+        return self._shops_by_id[shop_id]
 
     def shop(self) -> Shop:
         """Draw a shop, each as often."""
