@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def test_the_demo_ends_with_the_audits_verdict_and_leaves_no_process(tmp_path: P
     assert process.returncode == 0, output + errors
     assert "demo: every figure is right" in output
     assert "campaigns:" in output
+    assert re.search(r"why an order with \d+ touches .*: xinghe trace o\S+\n", output)
     assert HOST in errors
     assert not processes_of(tmp_path)
     assert not any(is_running(child) for child in children)

@@ -18,6 +18,7 @@ import click
 from streams.settings import ENV_PREFIX
 from streams.topic_admin import TopicAdminError, create_topics
 from streams.topics import topic_specs
+from xinghe.commands.demo_order import telling_order
 from xinghe.commands.options import ConfigurationError
 from xinghe.commands.signals import stop_on_signals
 from xinghe.embedded import LIB_DIR_DEFAULT, EmbeddedError, EmbeddedServices
@@ -55,6 +56,7 @@ class Demo:
             self._stopped("simulate", simulator)
             exit_code = self._audit()
             self._stopped("worker", worker)
+        self._show_trace()
         return exit_code
 
     def _show(
@@ -92,6 +94,15 @@ class Demo:
             return audit.wait()
         finally:
             stop_child(audit, STOP_TIMEOUT_S)
+
+    def _show_trace(self) -> None:
+        order = asyncio.run(telling_order(self._services.kafka_bootstrap_servers))
+        if order is not None:
+            click.echo(
+                f"why an order with {len(order.credits.linear or ())} touches is credited as it is: "
+                f"xinghe trace {order.order_id}\n"
+                f"(Kafka has stopped by then; start it again with: xinghe up --data-dir {self._services.data_dir})"
+            )
 
     @contextmanager
     def _child(self, name: str, *arguments: str, to_terminal: bool = False) -> Iterator[Popen[bytes]]:
@@ -164,8 +175,8 @@ def command(seconds: float | None, rate: float, seed: int, data_dir: Path, lib_d
 
     Starts a real Kafka and Redis on free ports of the loopback, a worker and the simulator, and shows the
     live funnels. Ctrl-C stops the traffic; then the audit recomputes every figure from the source topics,
-    and its verdict and exit code are the demo's: 0 when nothing differs. A second Ctrl-C ends at once. No
-    process is left.
+    and its verdict and exit code are the demo's: 0 when nothing differs. At the end stands the command that
+    traces an order. A second Ctrl-C ends at once. No process is left.
 
     \b
     Examples:
