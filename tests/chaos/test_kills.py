@@ -87,7 +87,9 @@ def test_after_many_kills_every_figure_is_right(tmp_path: Path, capsys: pytest.C
         print(f"\nchaos: {KILLS} kills, XINGHE_CHAOS_SEED={SEED}")  # noqa: T201 - to repeat a run that failed
     with Stream(tmp_path) as stream, supervised(stream, "w1", "w2") as supervisor:
         killer = Killer(supervisor, rng)
-        with stream.traffic(RATE, SEED % 2**31, "--bad-share", "0.01", "--duplicate-share", "0.05"):
+        with stream.traffic(
+            RATE, SEED % 2**31, "--bad-share", "0.01", "--duplicate-share", "0.05"
+        ) as traffic:
             points = list(CRASH_POINTS)
             while len(killer.kills) < KILLS:
                 victim = killer.at_a_random_moment()
@@ -109,4 +111,7 @@ def test_after_many_kills_every_figure_is_right(tmp_path: Path, capsys: pytest.C
             f"{report['events']['in']} events in, 0 differences"
         )
     assert len(killer.kills) >= KILLS
-    assert report["events"]["counted"] > 0
+    events, truth = report["events"], traffic.truth
+    assert events["counted"] > 0
+    assert events["dead_letters"] == truth["bad"]
+    assert events["waiting_refunds"] == truth["waiting_refunds"]

@@ -11,7 +11,7 @@ from xinghe.audit.log import Log
 from xinghe.domain.events import ORDER_ATTRIBUTED
 from xinghe.domain.outputs import OrderAttributed
 
-TOUCHES_MAX: Final = 8
+TOUCHES_MAX: Final = 5
 """A longer path does not read better."""
 
 
