@@ -16,11 +16,11 @@ from xinghe.domain.events import (
     CampaignConfigured,
     OrderPaid,
     OrderRefunded,
-    PersonLinked,
 )
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from xinghe.simulator import bad_records, lags
 from xinghe.simulator.configured import changed_settings, first_settings
+from xinghe.simulator.links import Ids
 from xinghe.simulator.record import DUPLICATE, GOOD, REPEATED_ORDER, REPEATED_REFUND, Record
 from xinghe.simulator.refunds import draw_refunds
 from xinghe.simulator.session import Sessions, Step
@@ -36,8 +36,6 @@ RETURN_SHARE: Final = 0.003
 """Sessions of somebody who bought before and buys again in that shop."""
 BUYERS_MAX: Final = 1_000
 """Last buyers, of whom some return."""
-LINK_SHARE: Final = 0.0005
-"""Sessions in which the person turns out to be the same as another one."""
 
 
 class Repeat(NamedTuple):
@@ -86,6 +84,7 @@ class Model:
         self._rng = random.Random(seed)
         self._run = f"{start_ms:x}.{seed % 2**32:x}"
         self._world = World(self._rng, settings.people, settings.campaigns)
+        self._ids = Ids(self._rng)
         self._sessions = Sessions(self._rng, self._world, self._run)
         self._spend = Spend(self._rng, self._world.campaigns)
         self._spend_due_ms = start_ms + SPEND_PERIOD_MS
@@ -145,15 +144,14 @@ class Model:
             person_id, shop_id = rng.choice(self._buyers)
             self._schedule(person_id, self._sessions.draw_return(self._world.shop_of(shop_id)), now_ms)
             return
-        person_id = self._world.person()
+        person_id, links = self._ids.for_session(self._world.person())
         if rng.random() < settings.history_share:
             steps = self._sessions.draw_history(settings.history_days * DAY_MS)
             self._schedule_history(person_id, steps, now_ms)
         else:
             self._schedule(person_id, self._sessions.draw(), now_ms)
-        if self._rng.random() < LINK_SHARE:
-            link = [Step(0, PersonLinked.topic, {"linked_person_id": self._other_person(person_id)})]
-            self._schedule(person_id, link, now_ms)
+        for old_id, link in links:
+            self._schedule(old_id, [link], now_ms)
 
     def _schedule(self, person_id: str, steps: list[Step], now_ms: int) -> None:
         """A session that begins now: each step comes after its lag and a small delay of delivery."""
@@ -238,11 +236,6 @@ class Model:
                 return bad_records.make_refund_over_order(self._rng, order, self._event_id(), now_ms)
             return self._next_bad(template, now_ms)
         return bad_records.make(self._rng, kind, template, self._event_id(), now_ms)
-
-    def _other_person(self, person_id: str) -> str:
-        while (other := self._world.person()) == person_id:
-            pass
-        return other
 
     def _event_id(self) -> str:
         self._events += 1

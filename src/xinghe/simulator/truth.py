@@ -16,6 +16,7 @@ from xinghe.domain.events import (
     NoteViewed,
     OrderPaid,
     OrderRefunded,
+    PersonLinked,
 )
 from xinghe.simulator.bad_records import REASONS
 from xinghe.simulator.record import DUPLICATE, REPEATED_ORDER, REPEATED_REFUND, WAITING_REFUND, Record
@@ -47,11 +48,12 @@ _COUNTS: Final = (
     "repeated_refunds",
     "waiting_refunds",
     "late_touches",
+    "links",
 )
 
 
 class Truth:
-    """Counts over sent records: by topic, duplicates, bad ones by expected reason, orders, refunds, touches, spend."""
+    """Counts over sent records: by topic, duplicates, bad ones by expected reason, orders, refunds, links, touches, spend."""
 
     def __init__(self) -> None:
         self._sent: Counter[str] = Counter()
@@ -71,7 +73,7 @@ class Truth:
 
     def add(self, record: Record) -> None:
         """Count a record that is on its way."""
-        topic, event = record.topic, record.event
+        topic = record.topic
         self._sent[topic] += 1
         if record.kind in REASONS:
             self._bad_kinds[record.kind] += 1
@@ -79,11 +81,19 @@ class Truth:
             self._duplicates[topic] += 1
         elif record.kind in _KIND_COUNTS:
             self._counts[_KIND_COUNTS[record.kind]] += 1
-        elif topic == OrderPaid.topic:
+        else:
+            self._add_event(record)
+
+    def _add_event(self, record: Record) -> None:
+        """Count a record that tells something new."""
+        topic, event = record.topic, record.event
+        if topic == OrderPaid.topic:
             self._add_order(event)
         elif topic == OrderRefunded.topic:
             self._counts["refunds"] += 1
             self._counts["refunds_amount_fen"] += event["amount_fen"]
+        elif topic == PersonLinked.topic:
+            self._counts["links"] += 1
         elif topic == AdSpent.topic:
             self._add_spend(event)
         elif topic == CampaignConfigured.topic:
