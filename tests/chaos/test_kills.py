@@ -115,3 +115,4 @@ def test_after_many_kills_every_figure_is_right(tmp_path: Path, capsys: pytest.C
     assert events["counted"] > 0
     assert events["dead_letters"] == truth["bad"]
     assert events["waiting_refunds"] == truth["waiting_refunds"]
+    assert truth["links"] > 0, "journeys move between tasks that are killed"
