@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -18,15 +18,17 @@ class FoundAttributions:
     """The records of ``xinghe.order.attributed.v1``: the last of each order, kept as it came.
 
     ``person_of`` has the person of each linked id (R17): an order's records under older ids are its earlier revisions.
+    ``refused_ids`` are ids at which a circle ended: until what left such an id is back, it counts revisions anew.
     """
 
-    def __init__(self, person_of: Mapping[str, str]) -> None:
+    def __init__(self, person_of: Mapping[str, str], refused_ids: Collection[str]) -> None:
         self.last: dict[OrderKey, bytes] = {}
         self.wrong: list[tuple[OrderKey | None, Difference]] = []
         self.records = 0
         self.before: dict[OrderKey, int] = {}
         """Of orders of linked ids, the largest revision before the last record."""
         self._person_of = person_of
+        self._refused_ids = refused_ids
         self._revisions: dict[OrderKey, int] = {}
         self._newest: dict[OrderKey, int] = {}
 
@@ -46,9 +48,7 @@ class FoundAttributions:
         if record.key != value["order_id"].encode():
             self._wrong(order, where, "key", value["order_id"], repr(record.key))
         next_revision = self._revisions.get(told, 0) + 1
-        if not isinstance(revision, int) or (
-            revision < next_revision if is_linked else revision != next_revision
-        ):
+        if not self._may_follow(revision, next_revision, told[0]):
             self._wrong(order, where, "revision", next_revision, revision)
             revision = next_revision
         self._revisions[told] = revision
@@ -57,6 +57,14 @@ class FoundAttributions:
             self.before[order] = max(self.before.get(order, 0), self._newest.get(order, 0))
             self._newest[order] = revision
         self.last[order] = record.value
+
+    def _may_follow(self, revision: Any, next_revision: int, person_id: str) -> bool:
+        """Whether an id may tell a revision where without links ``next_revision`` would be due."""
+        if not isinstance(revision, int):
+            return False
+        if person_id in self._refused_ids:
+            return revision >= 1
+        return revision >= next_revision if person_id in self._person_of else revision == next_revision
 
     def _wrong(self, order: OrderKey | None, where: str, field: str, expected: Any, found: Any) -> None:
         self.wrong.append((order, Difference("attribution", where, field, expected, found)))

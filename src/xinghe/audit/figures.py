@@ -88,7 +88,7 @@ class Truth:
     ``waiting_letters`` those that may, ``unsure_letters`` those that may and are named. ``either_letters`` are of refunds that
     came under several ids of a person: of each at least one of its letters must be there.
 
-    ``person_of`` has the person of each id that a link names.
+    ``person_of`` has the person of each id that a link names; ``refused_ids`` are the ids whose own link closes a circle.
 
     ``apart`` names the people whose figures may rightly differ, and why, ``apart_places`` their refunds' records,
     ``apart_settings`` the campaigns whose settings are not known well enough; ``apart_campaigns`` are all in which
@@ -115,6 +115,7 @@ class Truth:
     unsure_letters: dict[Place, DeadLetter] = field(default_factory=dict)
     either_letters: list[dict[Place, DeadLetter]] = field(default_factory=list)
     person_of: dict[str, str] = field(default_factory=dict)
+    refused_ids: set[str] = field(default_factory=set)
     impossible_too_late: dict[Place, int] = field(default_factory=dict)
     settings_places: set[Place] = field(default_factory=set)
     partitions: int = 0

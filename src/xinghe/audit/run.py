@@ -76,7 +76,7 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
         letters = FoundDeadLetters()
         await _read_all(log, DEAD_LETTER, letters.add)
         truth = await _recompute(log, ends, letters, options, say)
-        attributions = FoundAttributions(truth.person_of)
+        attributions = FoundAttributions(truth.person_of, truth.refused_ids)
         await _read_all(log, ORDER_ATTRIBUTED, attributions.add)
         findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
         waiting = compare_dead_letters(truth, letters, findings)

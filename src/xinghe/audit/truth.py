@@ -35,7 +35,10 @@ class Recomputation:
         links = list(links)
         self._limits = limits
         self._links = Links(links)
-        self._truth = Truth(person_of=self._links.person_of)
+        self._truth = Truth(
+            person_of=self._links.person_of,
+            refused_ids={link.event.person_id for link in self._links.circular},
+        )
         self._spend_event_ids: set[tuple[str, str]] = set()
         self._linked_events: dict[str, list[Any]] = defaultdict(list)
         self._linked_refunds: list[PlacedRefund] = []

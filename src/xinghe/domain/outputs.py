@@ -108,18 +108,29 @@ class OrderAttributed(Struct, frozen=True):
     """An order with its credit and refunds, written anew whenever they change.
 
     Of an order (``person_id`` and ``order_id``) the record with the largest ``revision`` is the truth; those before it are
-    no longer true in any part. All are in one partition, in their order.
+    no longer true in any part. All are in one partition, in their order. An order whose person's id was linked to another is
+    told anew under that one, with a revision larger than all before; from then on those under the older id are no
+    longer true either.
     """
 
     topic: ClassVar[str] = ORDER_ATTRIBUTED
     key: ClassVar[str] = "order_id"
     order_id: Annotated[str, Meta(min_length=1, description="The order, as in taobao.order.paid.v1.")]
-    person_id: Annotated[str, Meta(min_length=1, description="Pseudonym of who paid it.")]
+    person_id: Annotated[
+        str,
+        Meta(min_length=1, description="Pseudonym of who paid it, the one that their others are linked to."),
+    ]
     shop_id: Annotated[str, Meta(min_length=1, description="The shop that was paid.")]
     time_ms: Annotated[int, Meta(ge=0, description="When it was paid, in ms since 1970 UTC.")]
     amount_fen: Annotated[int, Meta(gt=0, description="What was paid, gross, in fen.")]
     refunded_fen: Annotated[int, Meta(ge=0, description="The sum of its refunds, in fen.")]
-    revision: Annotated[int, Meta(ge=1, description="1, 2, 3 ... without gap; the largest is the truth.")]
+    revision: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="1, 2, 3 ... without gap, but where ids of the person were linked; the largest is the truth.",
+        ),
+    ]
     credits: Credits
     new_customer: Annotated[
         bool | None,

@@ -333,7 +333,7 @@ class TestFunnel:
 
 
 def attribution_differences(truth: Truth, *values: Any, key: bytes = b"o1") -> list[Difference]:
-    found = FoundAttributions(truth.person_of)
+    found = FoundAttributions(truth.person_of, truth.refused_ids)
     for offset, value in enumerate(values):
         found.add(output("orders", offset, key, value))
     findings = Findings(apart=truth.apart)

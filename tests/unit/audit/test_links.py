@@ -172,7 +172,7 @@ def test_a_refused_refund_of_two_ids_has_a_letter_under_one_or_both() -> None:
 def attribution_fields(*told: tuple[str, int]) -> list[tuple[str, Any]]:
     """The fields that differ where an order of p1 is told under ids with revisions; p2 is linked to it."""
     truth = truth_of([paid("o", 0), link("p2", "p1")])
-    found, findings = FoundAttributions(truth.person_of), Findings()
+    found, findings = FoundAttributions(truth.person_of, truth.refused_ids), Findings()
     for person_id, revision in told:
         value = truth.orders["p1", "o1"].as_json() | {"person_id": person_id, "revision": revision}
         found.add(Output(b"o1", orjson.dumps(value), {}))
