@@ -56,6 +56,9 @@ def _heading(explanation: Explanation) -> Text:
         f"of which {yuan(explanation.refunded_fen)} were refunded",
         style="not bold",
     )
+    if explanation.linked_ids:
+        linked = ", ".join(map(short, explanation.linked_ids))
+        heading.append(f"\nthe person came under {linked} too, by identity links", style="not bold")
     return heading
 
 
@@ -68,7 +71,10 @@ def _payments(explanation: Explanation) -> Table:
 
 
 def _touches(explanation: Explanation) -> Table:
-    table = _table("time", "before the order >", "kind", "campaign", "note", "item", "touch", "in the path")
+    ids = ("under",) if explanation.linked_ids else ()
+    table = _table(
+        "time", "before the order >", "kind", "campaign", "note", "item", "touch", *ids, "in the path"
+    )
     for touch in explanation.touches:
         _add_row(
             table,
@@ -79,6 +85,7 @@ def _touches(explanation: Explanation) -> Table:
             _id(touch.note_id),
             _id(touch.item_id),
             _id(touch.event_id),
+            *([short(touch.person_id)] if ids else []),
             _in_path(touch, explanation.payment_window_ms),
         )
     return table

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from xinghe.audit.coupons import redemptions
 from xinghe.audit.credit import ORDER_MICROS, Credit, credits_of, taken_back
@@ -15,7 +17,7 @@ from xinghe.audit.refunds import Refunds, refunds_of
 from xinghe.audit.split import Share, split
 from xinghe.audit.touches import TOUCH_TYPES, Touch, Touches, touch_of
 from xinghe.audit.truth import LIMITS, truth_of
-from xinghe.domain.events import CouponClaimed, OrderPaid, OrderRefunded
+from xinghe.domain.events import CouponClaimed, OrderPaid, OrderRefunded, PersonLinked
 from xinghe.domain.metrics import MODELS
 from xinghe.explain.explanation import (
     CreditTold,
@@ -38,10 +40,19 @@ def explain(
 ) -> Explanation | None:
     """Why the order is credited as it is; ``None`` if it was not paid.
 
-    ``events`` are all accepted events of its person, in any order; ``revisions`` its values of
-    ``xinghe.order.attributed.v1``, ascending; ``limits`` how the stream is set.
+    ``events`` are all accepted events of its person under all ids, in any order, and the links of these, in theirs;
+    ``revisions`` its values of ``xinghe.order.attributed.v1``, ascending; ``limits`` how the stream is set.
     """
-    distinct, _ = distinct_events(list(events))
+    truth = truth_of(events, limits=limits)
+    came = [event for event in events if not isinstance(event, PersonLinked)]
+    came_under: dict[str, str] = {}
+    for event in came:
+        came_under.setdefault(event.event_id, event.person_id)
+    theirs = [
+        msgspec.structs.replace(event, person_id=truth.person_of.get(event.person_id, event.person_id))
+        for event in came
+    ]
+    distinct, _ = distinct_events(theirs)
     payments = [event for event in distinct if isinstance(event, OrderPaid)]
     orders = {order.order_id: order for order in first_payments(payments)}
     order = orders.get(order_id)
@@ -55,11 +66,11 @@ def explain(
     refunds = refunds_of(of_order, orders)
     counting = refunds.counting.get(order_id, [])
     taken = {model: taken_back(given[model], [refund.amount_fen for refund in counting]) for model in MODELS}
-    truth = truth_of(events, limits=limits)
     recomputed = truth.orders[order.person_id, order_id].as_json()
     return Explanation(
         order_id=order_id,
         person_id=order.person_id,
+        linked_ids=sorted(truth.person_of.keys() - {order.person_id}),
         shop_id=order.shop_id,
         item_id=order.item_id,
         time_ms=order.time_ms,
@@ -71,7 +82,7 @@ def explain(
             for each in sorted(payments, key=lambda each: (each.time_ms, each.event_id))
             if each.order_id == order_id
         ],
-        touches=_touches_told(order, touches, limits.payment_window_ms),
+        touches=_touches_told(order, touches, limits.payment_window_ms, came_under),
         models=[
             _model_told(model, order, touches, limits.payment_window_ms, given[model], taken[model])
             for model in MODELS
@@ -85,12 +96,15 @@ def explain(
     )
 
 
-def _touches_told(order: OrderPaid, touches: Touches, window_ms: int) -> list[TouchTold]:
+def _touches_told(
+    order: OrderPaid, touches: Touches, window_ms: int, came_under: Mapping[str, str]
+) -> list[TouchTold]:
     path = path_of(touches.reaching(order.shop_id, order.time_ms, window_ms))
     winner = touches.winner(order.shop_id, order.time_ms, window_ms)
     return [
         TouchTold(
             event_id=touch.event_id,
+            person_id=came_under[touch.event_id],
             time_ms=touch.time_ms,
             before_order_ms=order.time_ms - touch.time_ms,
             kind=touch.kind,

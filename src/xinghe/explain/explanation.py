@@ -22,9 +22,10 @@ class PaymentTold(Struct, frozen=True):
 
 
 class TouchTold(Struct, frozen=True):
-    """A touch of the person with the order's shop; ``before_order_ms`` is negative after the order."""
+    """A touch of the person with the order's shop; ``before_order_ms`` is negative after it, ``person_id`` the id it came under."""
 
     event_id: str
+    person_id: str
     time_ms: int
     before_order_ms: int
     kind: str
@@ -117,12 +118,13 @@ class RevisionTold(Struct, frozen=True):
 class Explanation(Struct, frozen=True):
     """An order, and why it is credited as it is.
 
-    ``coupons`` counts those redeemed by campaign. ``apart`` says why the stream may rightly credit it otherwise;
+    ``linked_ids`` are the ids that were linked to ``person_id``. ``coupons`` counts those redeemed by campaign. ``apart`` says why the stream may rightly credit it otherwise;
     ``differences`` are where the last revision is not as recomputed.
     """
 
     order_id: str
     person_id: str
+    linked_ids: list[str]
     shop_id: str
     item_id: str
     time_ms: int

@@ -1,8 +1,8 @@
-"""Reading what explains an order: its attributions, and the events of its person's partition."""
+"""Reading what explains an order: its attributions, all links of ids, and the events of its person's partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -12,14 +12,15 @@ from aiokafka.partitioner import murmur2
 from xinghe.audit.dead_letters import FoundDeadLetters
 from xinghe.audit.intake import JOURNEY_TOPICS, Intake
 from xinghe.audit.journey import Limits
+from xinghe.audit.links import Links
 from xinghe.audit.log import Log
 from xinghe.audit.record import SourceRecord
-from xinghe.domain.events import DEAD_LETTER, ORDER_ATTRIBUTED
+from xinghe.domain.events import DEAD_LETTER, ORDER_ATTRIBUTED, PersonLinked
 from xinghe.explain.explain import explain
 from xinghe.explain.explanation import Explanation
 from xinghe.explain.revisions import Revision
 
-TOPICS: Final = (*sorted(JOURNEY_TOPICS), ORDER_ATTRIBUTED, DEAD_LETTER)
+TOPICS: Final = (*sorted(JOURNEY_TOPICS), PersonLinked.topic, ORDER_ATTRIBUTED, DEAD_LETTER)
 
 
 class Told(NamedTuple):
@@ -41,12 +42,17 @@ async def explain_order(order_id: str, limits: Limits, kafka_options: Mapping[st
     """
     log = await Log.open(TOPICS, **kafka_options)
     try:
-        revisions = await _revisions(log, order_id)
         letters = await _letters(log)
-        explanations: list[Explanation] = []
         cut: set[str] = set()
+        links = await _read(log, log.of([PersonLinked.topic]), letters, cut)
+        person_of = Links(links.links).person_of
+        revisions = await _revisions(log, order_id, person_of)
+        explanations: list[Explanation] = []
         for person_id, theirs in sorted(revisions.items()):
-            events = await _events(log, person_id, letters, cut)
+            ids = {person_id, *(each for each, person in person_of.items() if person == person_id)}
+            events = [link.event for link in links.links if link.event.person_id in ids]
+            for each in sorted(ids):
+                events += await _events(log, each, letters, cut)
             explanation = explain(order_id, events, theirs, limits)
             if explanation is not None:
                 explanations.append(explanation)
@@ -55,8 +61,8 @@ async def explain_order(order_id: str, limits: Limits, kafka_options: Mapping[st
     return Told(explanations, sum(map(len, revisions.values())), sorted(cut))
 
 
-async def _revisions(log: Log, order_id: str) -> dict[str, list[Revision]]:
-    """The order's attributions by person, ascending."""
+async def _revisions(log: Log, order_id: str, person_of: Mapping[str, str]) -> dict[str, list[Revision]]:
+    """The order's attributions by person, under whichever id, in the order of the log."""
     key = order_id.encode()
     revisions: dict[str, list[Revision]] = {}
     partitions = _partitions(log, [ORDER_ATTRIBUTED], key)
@@ -64,7 +70,8 @@ async def _revisions(log: Log, order_id: str) -> dict[str, list[Revision]]:
         for record in records:
             if record.key == key:
                 value = orjson.loads(record.value)
-                revisions.setdefault(value["person_id"], []).append(value)
+                person_id = person_of.get(value["person_id"], value["person_id"])
+                revisions.setdefault(person_id, []).append(value)
     return revisions
 
 
@@ -78,9 +85,20 @@ async def _letters(log: Log) -> FoundDeadLetters:
 
 
 async def _events(log: Log, person_id: str, letters: FoundDeadLetters, cut: set[str]) -> list[Any]:
-    """The person's accepted events, and in ``cut`` the topics whose beginning is gone."""
+    """The accepted events of an id."""
     key = person_id.encode()
     partitions = _partitions(log, sorted(JOURNEY_TOPICS), key)
+    return (await _read(log, partitions, letters, cut, key)).take_accepted()
+
+
+async def _read(
+    log: Log,
+    partitions: Collection[TopicPartition],
+    letters: FoundDeadLetters,
+    cut: set[str],
+    key: bytes | None = None,
+) -> Intake:
+    """What partitions hold, of a key if one is given; in ``cut`` come the topics whose beginning is gone."""
     begins = await log.begins(partitions)
     cut |= {partition.topic for partition, begin in begins.items() if begin > 0}
     intake = Intake(letters.too_late)
@@ -90,9 +108,9 @@ async def _events(log: Log, person_id: str, letters: FoundDeadLetters, cut: set[
                 record.topic, record.partition, record.offset, record.timestamp, record.key, record.value
             )
             for record in records
-            if record.key == key
+            if key is None or record.key == key
         )
-    return intake.take_accepted()
+    return intake
 
 
 def _partitions(log: Log, topics: Iterable[str], key: bytes) -> list[TopicPartition]:

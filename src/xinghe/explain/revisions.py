@@ -25,6 +25,8 @@ def revisions_told(revisions: Sequence[Revision]) -> list[RevisionTold]:
 
 
 def _why(before: Revision, after: Revision) -> Iterator[str]:
+    if before["person_id"] != after["person_id"]:
+        yield "it is told under another id of the person"
     for name in ("time_ms", "amount_fen"):
         if before[name] != after[name]:
             yield f"another payment counts: {name} {before[name]} became {after[name]}"

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from rich.console import Console
 
 from tests.property.events import journey_events
-from tests.unit.audit.events import claim, click, paid, refunded, view
+from tests.unit.audit.events import MIDNIGHT_MS, claim, click, paid, refunded, view
 from xinghe.audit.journey import Limits
 from xinghe.audit.truth import truth_of
 from xinghe.commands.trace_text import as_text
+from xinghe.domain.events import PersonLinked
 from xinghe.domain.metrics import MODELS
 from xinghe.domain.windows import DAY_MS
 from xinghe.explain.explain import explain
@@ -50,6 +51,32 @@ def printed(told: Explanation) -> str:
     console = Console(width=160, file=io.StringIO(), record=True)
     console.print(as_text(told))
     return console.export_text()
+
+
+class TestLinkedIds:
+    events: tuple[Any, ...] = (
+        view("v1", 0, person_id="older-pseudonym"),
+        view("v2", DAY_MS),
+        PersonLinked("v1", "older-pseudonym", MIDNIGHT_MS, "p1"),
+        paid("P", 3 * DAY_MS),
+    )
+
+    def test_touches_of_all_ids_say_under_which_they_came(self) -> None:
+        told = explained([*self.events])
+        assert [(touch.event_id, touch.person_id, touch.place) for touch in told.touches] == [
+            ("v1", "older-pseudonym", "path"),
+            ("v2", "p1", "path"),
+        ]
+        assert (told.person_id, told.linked_ids) == ("p1", ["older-pseudonym"])
+        assert not told.differences
+        shown = printed(told)
+        assert "came under older-ps… too" in shown
+        assert "older-pseudonym" not in shown
+
+    def test_a_revision_under_another_id_says_so(self) -> None:
+        last = revision(2, [*self.events])
+        told = explained([*self.events], [{**last, "person_id": "older-pseudonym", "revision": 1}, last])
+        assert told.revisions[1].why == ["it is told under another id of the person"]
 
 
 class TestTouches:
