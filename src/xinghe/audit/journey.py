@@ -191,7 +191,7 @@ class Journey:
             truth.waiting[self._person_id, refund.event_id] = is_past
 
     def _name_apart(self, truth: Truth, watermark_ms: int) -> None:
-        unsure = unsure_orders(self._payments, self._all_refunds)
+        unsure = unsure_orders(self._payments, self._all_refunds, self._refunds)
         for order_id, why in unsure.items():
             truth.apart_orders[self._person_id, order_id] = why
         truth.unsure |= {
@@ -280,19 +280,26 @@ def refund_came_back(
     return None
 
 
-def unsure_orders(payments: Iterable[OrderPaid], refunds: Iterable[OrderRefunded]) -> dict[str, str]:
-    """Orders of which a refund may have been refused that fits now that all is known, and why."""
+def unsure_orders(
+    payments: Iterable[OrderPaid], refunds: Iterable[OrderRefunded], sorted_out: Refunds
+) -> dict[str, str]:
+    """Orders of which a refund may have been refused that fits now that all is known, and why.
+
+    Where all refunds fit, equal copies of one under several ``event_id`` can have led to no refusal.
+    """
     unsure: dict[str, str] = {}
     paid: dict[str, tuple[int, int]] = {}
     for payment in payments:
         amounts = (payment.time_ms, payment.amount_fen)
         if paid.setdefault(payment.order_id, amounts) != amounts:
             unsure[payment.order_id] = "its payments differ from each other"
-    refund_ids: set[tuple[str, str]] = set()
+    refused = {refund.order_id for refund in sorted_out.refused}
+    refunded: dict[tuple[str, str], tuple[int, int]] = {}
     for refund in refunds:
-        if (refund.order_id, refund.refund_id) in refund_ids:
+        amounts, refund_id = (refund.time_ms, refund.amount_fen), (refund.order_id, refund.refund_id)
+        if refund_id in refunded and (refunded[refund_id] != amounts or refund.order_id in refused):
             unsure[refund.order_id] = f"refund_id {refund.refund_id} came with several event_ids"
-        refund_ids.add((refund.order_id, refund.refund_id))
+        refunded.setdefault(refund_id, amounts)
     return unsure
 
 

@@ -202,15 +202,15 @@ def _count(value: int | None) -> str:
 
 
 def _orders(micros: int | None) -> str:
-    """Orders, with the part of an order that a split credit leaves.
+    """Orders, rounded to a hundredth where a split credit leaves a part of one.
 
-    >>> _orders(3_000_000), _orders(2_400_000), _orders(None)
-    ('3', '2.4', '-')
+    >>> _orders(3_000_000), _orders(2_400_000), _orders(37_622_385), _orders(None)
+    ('3', '2.40', '37.62', '-')
     """
     if micros is None:
         return UNKNOWN
     whole, part = divmod(micros, 1_000_000)
-    return f"{whole:,}" if part == 0 else f"{whole:,}.{part:06d}".rstrip("0")
+    return f"{whole:,}" if part == 0 else f"{micros / 1_000_000:,.2f}"
 
 
 def _yuan(fen: int | None) -> str:

@@ -111,6 +111,23 @@ class TestWhichCount:
         newest = view("v", 31 * DAY_MS + MINUTE_MS + late_ms)
         assert truth_of([refunded("R", 0), newest]).waiting == {("p1", "R"): is_past}
 
+    @pytest.mark.parametrize(
+        ("time_ms", "amount_fen", "other_fen", "unsure"),
+        [
+            pytest.param(9, 10, 20, set(), id="all fit"),
+            pytest.param(8, 10, 20, {"a", "b", "R"}, id="another time"),
+            pytest.param(9, 11, 20, {"a", "b", "R"}, id="another amount"),
+            pytest.param(9, 10, 991, {"a", "b", "R"}, id="one is refused"),
+        ],
+    )
+    def test_copies_under_other_event_ids_are_unsure_where_they_may_have_led_to_a_refusal(
+        self, time_ms: int, amount_fen: int, other_fen: int, unsure: set[str]
+    ) -> None:
+        first = refunded("a", 9, refund_id="r", amount_fen=10)
+        copy = refunded("b", time_ms, refund_id="r", amount_fen=amount_fen)
+        truth = truth_of([paid("P", 0), first, copy, refunded("R", 12, amount_fen=other_fen)])
+        assert truth.unsure == {("p1", event_id) for event_id in unsure}
+
     def test_payments_that_differ_make_their_refunds_unsure(self) -> None:
         payments = [paid("P", 5, amount_fen=900), paid("Q", 0, amount_fen=1_000)]
         truth = truth_of([*payments, refunded("R", 9)])
