@@ -19,9 +19,9 @@ from streams.settings import ENV_PREFIX
 from streams.topic_admin import TopicAdminError, create_topics
 from streams.topics import topic_specs
 from xinghe.commands.demo_order import telling_order
-from xinghe.commands.options import ConfigurationError
+from xinghe.commands.options import ConfigurationError, lib_dir_option
 from xinghe.commands.signals import stop_on_signals
-from xinghe.embedded import LIB_DIR_DEFAULT, EmbeddedError, EmbeddedServices
+from xinghe.embedded import EmbeddedError, EmbeddedServices
 from xinghe.processes import start_child, stop_child
 from xinghe.serving import FunnelReader, open_redis
 
@@ -161,15 +161,7 @@ async def funnel_line(redis_url: str) -> str:
     show_default=True,
     help="Folder of the data and the logs; emptied at the start.",
 )
-@click.option(
-    "--lib-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="XINGHE_KAFKA_LIB",
-    show_envvar=True,
-    default=LIB_DIR_DEFAULT,
-    show_default=True,
-    help="Folder of Kafka's jars; fetched with Maven if they are not there.",
-)
+@lib_dir_option
 def command(seconds: float | None, rate: float, seed: int, data_dir: Path, lib_dir: Path) -> None:
     """All of it on this machine: services, worker, traffic, live table, audit.
 

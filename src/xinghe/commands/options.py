@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from streams.settings import Settings, SettingsError
+from xinghe.embedded import LIB_DIR_DEFAULT
 
 EXIT_CONFIG: Final = 78
 """``EX_CONFIG``: a setting is wrong; starting again without changing it is useless."""
@@ -61,3 +63,16 @@ def redis_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """``--json``, passed as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print data as JSON, for programs.")(command)
+
+
+def lib_dir_option(command: Command) -> Command:
+    """``--lib-dir``, passed as ``lib_dir``."""
+    return click.option(
+        "--lib-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="XINGHE_KAFKA_LIB",
+        show_envvar=True,
+        default=LIB_DIR_DEFAULT,
+        show_default=True,
+        help="Folder of Kafka's jars; fetched with Maven if they are not there.",
+    )(command)

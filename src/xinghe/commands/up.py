@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import orjson
 
-from xinghe.commands.options import ConfigurationError
+from xinghe.commands.options import ConfigurationError, lib_dir_option
 from xinghe.commands.signals import stop_on_signals
-from xinghe.embedded import DATA_DIR_DEFAULT, LIB_DIR_DEFAULT, EmbeddedError, EmbeddedServices
+from xinghe.embedded import DATA_DIR_DEFAULT, EmbeddedError, EmbeddedServices
 
 
 @click.command()
@@ -35,15 +35,7 @@ from xinghe.embedded import DATA_DIR_DEFAULT, LIB_DIR_DEFAULT, EmbeddedError, Em
     show_default=True,
     help="Folder of Kafka's data and of the logs.",
 )
-@click.option(
-    "--lib-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="XINGHE_KAFKA_LIB",
-    show_envvar=True,
-    default=LIB_DIR_DEFAULT,
-    show_default=True,
-    help="Folder of Kafka's jars; fetched with Maven if they are not there.",
-)
+@lib_dir_option
 @click.option("--reset", is_flag=True, help="Empty the data folder first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the line that says ready as JSON.")
 def command(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple, get_args
 
-from xinghe.domain.metrics import COUNTED, MODEL_COUNTED, MODEL_PEOPLE, MODELS, PEOPLE, SPENT
+from xinghe.domain.metrics import COUNTED, MODEL_COUNTED, MODEL_PEOPLE, MODELS, NOTELESS, PEOPLE, SPENT
 from xinghe.domain.windows import Size
 
 Unit = Literal["times", "people", "fen", "millionths of an order"]
@@ -31,17 +31,6 @@ GROSS: Final = frozenset(
         "coupon_gmv_fen",
     }
 )
-WITHOUT_NOTE: Final = frozenset(
-    {
-        "coupon_claims",
-        "coupon_redemptions",
-        "coupon_gmv_fen",
-        "refunds",
-        "repurchases",
-        "repurchases_30d",
-    }
-)
-"""Counted metrics that belong to a campaign and to none of its notes (ARCHITECTURE.md, R11)."""
 
 
 class Metric(NamedTuple):
@@ -80,7 +69,7 @@ def _amount(name: str) -> Amount:
 _COUNTED: Final = {**COUNTED, "engagements": ENGAGEMENTS, **MODEL_COUNTED, "net_gmv_fen": NET_GMV}
 
 PLAIN: Final[tuple[Metric, ...]] = (
-    *(_plain(name, meaning, ALL_SIZES, note=name not in WITHOUT_NOTE) for name, meaning in _COUNTED.items()),
+    *(_plain(name, meaning, ALL_SIZES, note=name not in NOTELESS) for name, meaning in _COUNTED.items()),
     *(
         _plain(name, meaning, PEOPLE_SIZES, note=False)
         for name, meaning in {**PEOPLE, **MODEL_PEOPLE}.items()
