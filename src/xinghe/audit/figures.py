@@ -13,6 +13,7 @@ from xinghe.audit.intake import DeadLetter
 from xinghe.audit.record import Place
 from xinghe.domain.events import AdSpent
 from xinghe.domain.metrics import (
+    AUDIENCE_NAMES,
     COUNTED_NAMES,
     ENGAGEMENT_NAMES,
     MODEL_COUNTED_NAMES,
@@ -178,6 +179,8 @@ class Truth:
             model = self._people_model(key)
             shown |= {name: counts.get(f"{name}:{model}", 0) for name in MODEL_PEOPLE_NAMES}
             shown |= _by_model(counts)
+        if key[1] == "total":
+            shown |= {name: counts.get(name, 0) for name in AUDIENCE_NAMES}
         if key in self.spend_fen:
             shown["spend_fen"] = self.spend_fen[key]
         return shown

@@ -1,4 +1,4 @@
-"""One person's events, all at once: what they count (ARCHITECTURE.md, R2 to R8, R11), and why not exactly (R14)."""
+"""One person's events, all at once: what they count (ARCHITECTURE.md, R2 to R8, R11, R15), and why not exactly (R14)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from xinghe.audit.audience import audience_of
 from xinghe.audit.coupons import redemptions
 from xinghe.audit.credit import Attribution, Credit, credits_of, taken_back
 from xinghe.audit.figures import PEOPLE_SIZES, SIZES, Truth, WindowKey, window_start_ms
@@ -87,6 +88,9 @@ class Journey:
         # R7: a person is one person per window, however often they come.
         for key, name in self._people:
             _add(truth.counts, key, {name: 1})
+        # R15: once per campaign, to date.
+        for campaign_id, name in audience_of(self._touches, self._visits, self._payments).items():
+            _add(truth.counts, (campaign_id, "total", 0), {name: 1})
         self._account(truth, watermark_ms)
         self._name_apart(truth, watermark_ms)
 

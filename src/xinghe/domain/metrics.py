@@ -56,6 +56,16 @@ MODEL_PEOPLE: Final[Mapping[str, str]] = {
 }
 """Exact distinct people by the credit of orders, as each rule model gives it; in 1d and total windows."""
 
+AUDIENCE: Final[Mapping[str, str]] = {
+    "aware_people": "People of the campaign's audience who have gone no further than seeing a note.",
+    "interest_people": "Those whose deepest stage in the shop is a like, comment, collect, follow or share.",
+    "deep_interest_people": "Those whose deepest stage is an ad click, coupon claim, store visit, favourite or cart.",
+    "purchase_people": "Those who have paid an order of the shop, and shared none of its notes.",
+    "share_people": "Those who have paid an order of the shop, and shared a note of it.",
+}
+"""Exact distinct people by the deepest stage that they have reached, from the first on; in total windows only. Each
+person of a campaign counts in one of them, and in many campaigns: they must not be added up over campaigns (R15)."""
+
 MODELS: Final = ("last_touch", "first_touch", "linear", "time_decay", "position_based")
 """The rule models, all computed for each order; the first is the default."""
 
@@ -68,6 +78,7 @@ COUNTED_NAMES: Final = tuple(COUNTED)
 MODEL_COUNTED_NAMES: Final = tuple(MODEL_COUNTED)
 PEOPLE_NAMES: Final = tuple(PEOPLE)
 MODEL_PEOPLE_NAMES: Final = tuple(MODEL_PEOPLE)
+AUDIENCE_NAMES: Final = tuple(AUDIENCE)
 COUNTED_INDEX: Final = {name: index for index, name in enumerate(COUNTED_NAMES)}
 PEOPLE_INDEX: Final = {name: index for index, name in enumerate(PEOPLE_NAMES)}
 MODEL_COUNTED_INDEX: Final = tuple(
@@ -86,6 +97,8 @@ MODEL_PEOPLE_INDEX: Final = tuple(
     for model in range(len(MODELS))
 )
 """By model, then name: the index in deltas, which goes on after those of ``PEOPLE_NAMES``."""
+FIRST_AUDIENCE: Final = len(PEOPLE_NAMES) + len(MODELS) * len(MODEL_PEOPLE_NAMES)
+"""The index in deltas of the first of ``AUDIENCE_NAMES``; from it on there are no others."""
 
 ENGAGEMENT_NAMES: Final = ("likes", "comments", "collects", "shares", "follows")
 """What ``engagements`` adds up: Xiaohongshu's interactions of a note."""
@@ -110,12 +123,15 @@ _NOTE_ORDERS: Final = tuple((i, name) for i, name in enumerate(MODEL_COUNTED_NAM
 
 
 def shown_counts(
-    counted: Sequence[int], people: Sequence[int] | None, spend_fen: int | None
+    counted: Sequence[int],
+    people: Sequence[int] | None,
+    spend_fen: int | None,
+    audience: Sequence[int] | None = None,
 ) -> dict[str, int]:
     """The metrics of a window that orders do not change, as topics and Redis show them.
 
-    ``counted`` and ``people`` are ordered as ``COUNTED_NAMES`` and ``PEOPLE_NAMES``; ``people`` is
-    ``None`` for window sizes without distinct people, ``spend_fen`` is ``None`` while unknown, and
+    ``counted``, ``people`` and ``audience`` are ordered as ``COUNTED_NAMES``, ``PEOPLE_NAMES`` and ``AUDIENCE_NAMES``;
+    ``people`` and ``audience`` are ``None`` for window sizes without them, ``spend_fen`` is ``None`` while unknown, and
     what is ``None`` has no field in the result.
 
     >>> shown_counts([5, 2, 1] + [0] * 10, None, None)["engagements"]
@@ -125,6 +141,8 @@ def shown_counts(
     metrics["engagements"] = sum(metrics[name] for name in ENGAGEMENT_NAMES)
     if people is not None:
         metrics.update(zip(PEOPLE_NAMES, people, strict=True))
+    if audience is not None:
+        metrics.update(zip(AUDIENCE_NAMES, audience, strict=True))
     if spend_fen is not None:
         metrics["spend_fen"] = spend_fen
     return metrics
