@@ -112,7 +112,7 @@ class JourneysProcessor:
         )
         self._kept_sources = len(self._directory.sources)
         for entry in self._journeys.items():
-            self._rules.recount(entry[1])
+            self._rules.recover(entry[1])
         clock = self._clock.get(_CLOCK_KEY)
         if clock is not None:
             self._rules.event_time_ms_max = self._kept_time_ms = clock.event_time_ms_max

@@ -16,6 +16,7 @@ from xinghe.domain.attribution.order_credit import PATH_TOUCHES_MAX
 from xinghe.domain.events import AdClicked, CartAdded, NoteViewed, OrderPaid, StoreVisited
 from xinghe.domain.journey import Journey
 from xinghe.domain.journey_rules import TOUCH_SEGMENT_BYTES
+from xinghe.domain.metrics import AUDIENCE_NAMES
 from xinghe.domain.touch import ROW_HEAD_BYTES
 from xinghe.domain.windows import MINUTE_MS
 
@@ -55,6 +56,7 @@ def bytes_of(journey: Journey) -> Iterator[int]:
     """Of everything that grows with events."""
     yield len(journey.counted)
     yield len(journey.fingerprints)
+    yield len(journey.audience) + len(journey.audience_kept)
     for segments in (journey.touches, journey.kept or (), journey.conversions or ()):
         # A list's slot costs 8 bytes, an object of bytes 33 and what it holds.
         yield from (len(segment) + 41 for segment in segments)
@@ -138,3 +140,6 @@ def test_whatever_is_dropped_each_event_counts_once_and_each_person_as_one(
             assert metrics["store_visitors"] == min(metrics["store_visits"], 1), key
             assert metrics["cart_users"] == min(metrics["cart_adds"], 1), key
             assert metrics["buyers"] == min(metrics["orders_micros"], 1), key
+        if key[1] == "total":
+            touches = metrics["views"] + metrics["ad_clicks"]
+            assert sum(metrics[name] for name in AUDIENCE_NAMES) == min(touches, 1), key

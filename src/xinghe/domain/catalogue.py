@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple, get_args
 
-from xinghe.domain.metrics import COUNTED, MODEL_COUNTED, MODEL_PEOPLE, MODELS, NOTELESS, PEOPLE, SPENT
+from xinghe.domain.metrics import (
+    AUDIENCE,
+    COUNTED,
+    MODEL_COUNTED,
+    MODEL_PEOPLE,
+    MODELS,
+    NOTELESS,
+    PEOPLE,
+    SPENT,
+)
 from xinghe.domain.windows import Size
 
 Unit = Literal["times", "people", "fen", "millionths of an order"]
@@ -20,6 +29,7 @@ NET_GMV: Final = "gmv_fen - refund_fen of the same window, in fen; below 0 where
 ALL_SIZES: Final[tuple[Size, ...]] = get_args(Size)
 PEOPLE_SIZES: Final[tuple[Size, ...]] = ("1d", "total")
 SPEND_SIZES: Final[tuple[Size, ...]] = ("1h", "1d", "total")
+AUDIENCE_SIZES: Final[tuple[Size, ...]] = ("total",)
 GROSS: Final = frozenset(
     {
         "gmv_fen",
@@ -57,7 +67,7 @@ def _unit(name: str) -> Unit:
         return "fen"
     if name.endswith("_micros"):
         return "millionths of an order"
-    return "people" if name in PEOPLE or name in MODEL_PEOPLE else "times"
+    return "people" if name in {*PEOPLE, *MODEL_PEOPLE, *AUDIENCE} else "times"
 
 
 def _amount(name: str) -> Amount:
@@ -74,6 +84,7 @@ PLAIN: Final[tuple[Metric, ...]] = (
         _plain(name, meaning, PEOPLE_SIZES, note=False)
         for name, meaning in {**PEOPLE, **MODEL_PEOPLE}.items()
     ),
+    *(_plain(name, meaning, AUDIENCE_SIZES, note=False) for name, meaning in AUDIENCE.items()),
     *(_plain(name, meaning, SPEND_SIZES, note=False) for name, meaning in SPENT.items()),
 )
 """Each metric once; those of orders by the campaign's own model."""

@@ -12,7 +12,8 @@ from xinghe.domain.order import Refund
 class Delta(Struct, array_like=True, gc=False):
     """The change of one campaign by one commit of one partition of the journeys stage.
 
-    Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`, and beyond these those of each model. ``counts`` holds ``(note_id,
+    Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`, and beyond these those of each model; people go on with
+    ``metrics.AUDIENCE_NAMES``. ``counts`` holds ``(note_id,
     minutes since the epoch, metric, change)``, ``people`` holds ``(day number or 0 for total, metric, change)``.
     ``arrived_ms`` are the broker's times of the source batches in the commit, told by one of its deltas only: a fair
     sample for the time from end to end.

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from xinghe.domain.audience import audience_row, shop_key
+
 
 class Source(Struct, frozen=True, array_like=True):
     """What a touch belongs to, or a conversion's target (then ``campaign_id`` and ``note_id`` are ``None``).
@@ -40,8 +42,22 @@ class Directory:
         self.shop_of_campaign: list[str] = []
         self.source_of_campaign: list[int] = []
         """Campaign number to the number of its first source."""
+        self.audience_of: list[bytes] = []
+        """Source number to the row of its audience, the people of a campaign in a shop (`domain/audience.py`)."""
+        self.shop_key_of: list[bytes] = []
+        """Source number to the key of its shop's row."""
+        self.source_of_audience: list[int] = []
+        """Audience number to the number of its first source."""
+        self.campaign_of_audience: list[int] = []
+        self.shop_of_audience: list[int] = []
+        self.source_of_shop: list[int] = []
+        """Shop number to the number of its first source."""
+        self.shops_of_campaign: list[int] = []
+        """Campaign number to how many shops its sources name."""
         self._number: dict[Names, int] = {}
+        self._audiences: dict[tuple[int, int], bytes] = {}
         self._shops: dict[str, int] = {}
+        self._shop_keys: list[bytes] = []
         self._campaigns: dict[str, int] = {}
         self.get = self._number.get
 
@@ -82,8 +98,30 @@ class Directory:
         number = len(self.sources)
         self._number[source.shop_id, source.campaign_id, source.note_id, source.item_id] = number
         self.sources.append(source)
-        self.shop_of.append(self._shops.setdefault(source.shop_id, len(self._shops)))
+        shop = self._shop(source.shop_id)
+        self.shop_of.append(shop)
+        self.shop_key_of.append(self._shop_keys[shop])
         self.campaign_of.append(self._campaign(campaign_of(source), source.shop_id))
+        self.audience_of.append(self._audience(number))
+
+    def _shop(self, shop_id: str) -> int:
+        number = self._shops.get(shop_id)
+        if number is None:
+            number = self._shops[shop_id] = len(self._shops)
+            self._shop_keys.append(shop_key(number))
+            self.source_of_shop.append(len(self.sources) - 1)
+        return number
+
+    def _audience(self, source: int) -> bytes:
+        names = self.campaign_of[source], self.shop_of[source]
+        audience = self._audiences.get(names)
+        if audience is None:
+            audience = self._audiences[names] = audience_row(len(self._audiences))
+            self.source_of_audience.append(source)
+            self.campaign_of_audience.append(names[0])
+            self.shop_of_audience.append(names[1])
+            self.shops_of_campaign[names[0]] += 1
+        return audience
 
     def _campaign(self, campaign_id: str, shop_id: str) -> int:
         number = self._campaigns.get(campaign_id)
@@ -91,6 +129,7 @@ class Directory:
             number = self._campaigns[campaign_id] = len(self.campaigns)
             self.campaigns.append(campaign_id)
             self.shop_of_campaign.append(shop_id)
+            self.shops_of_campaign.append(0)
             self.source_of_campaign.append(len(self.sources) - 1)
         elif shop_id < self.shop_of_campaign[number]:
             self.shop_of_campaign[number] = shop_id

@@ -9,7 +9,9 @@ from msgspec import Struct, msgpack
 
 from xinghe.domain.counted import day_start_ms
 from xinghe.domain.metrics import (
+    AUDIENCE_NAMES,
     COUNTED_NAMES,
+    FIRST_AUDIENCE,
     PEOPLE_NAMES,
     shown_counts,
     shown_note_counts,
@@ -28,21 +30,24 @@ SPEND_SIZES: Final[tuple[Size, ...]] = ("1h", "1d", "total")
 class Window(Struct, array_like=True, gc=False):
     """The figures of one window besides those of orders. ``version`` is the number of the commit that changed either last.
 
-    ``spend_fen`` is ``None`` until an hour was reported, ``people`` in sizes without distinct people.
+    ``spend_fen`` is ``None`` until an hour was reported, ``people`` in sizes without distinct people, ``audience`` in
+    all but ``total``.
     """
 
     version: int
     spend_fen: int | None
     counted: list[int]
     people: list[int] | None
+    audience: list[int] | None = None
 
     def is_empty(self) -> bool:
         """Whether nothing is left of what was counted."""
-        return self.spend_fen is None and not any(self.counted) and not any(self.people or ())
+        amounts = (*self.counted, *(self.people or ()), *(self.audience or ()))
+        return self.spend_fen is None and not any(amounts)
 
     def metrics(self) -> dict[str, int]:
         """The figures as topics and Redis show them, without those of orders."""
-        return shown_counts(self.counted, self.people, self.spend_fen)
+        return shown_counts(self.counted, self.people, self.spend_fen, self.audience)
 
 
 class Row(NamedTuple):
@@ -194,7 +199,7 @@ class Changes:
     def _add_people_and_spend(self, changes: dict[WindowKey, Change]) -> None:
         for campaign_id, day, metric, amount in self._people:
             key: WindowKey = (campaign_id, "1d", day_start_ms(day)) if day else (campaign_id, "total", 0)
-            is_of_orders = metric >= FIRST_PEOPLE
+            is_of_orders = FIRST_PEOPLE <= metric < FIRST_AUDIENCE
             people = _orders_of(changes, key).people if is_of_orders else _change_of(changes, key).people
             people[metric] = people.get(metric, 0) + amount
         for campaign_id, hour_start_ms, amount in self._spend:
@@ -226,15 +231,19 @@ def changed_window(packed: bytes | None, size: Size, change: Change, version: in
     """A window after a change of other figures than orders; ``packed`` is ``None`` for a new one."""
     if packed is None:
         people = [0] * len(PEOPLE_NAMES) if size in PEOPLE_SIZES else None
-        window = Window(version, None, [0] * len(COUNTED_NAMES), people)
+        audience = [0] * len(AUDIENCE_NAMES) if size == "total" else None
+        window = Window(version, None, [0] * len(COUNTED_NAMES), people, audience)
     else:
         window = decode_window(packed)
         window.version = version
     for metric, amount in change.counted.items():
         window.counted[metric] += amount
-    if window.people is not None:
-        for metric, amount in change.people.items():
-            window.people[metric] += amount
+    people, audience = window.people or [], window.audience or []
+    for metric, amount in change.people.items():
+        if metric >= FIRST_AUDIENCE:
+            audience[metric - FIRST_AUDIENCE] += amount
+        else:
+            people[metric] += amount
     if change.spend_fen is not None:
         window.spend_fen = (window.spend_fen or 0) + change.spend_fen
     return window

@@ -38,7 +38,8 @@ class MovedTouch(Struct, array_like=True, gc=False):
 class MovedJourney(Struct, array_like=True, gc=False):
     """Everything that is kept of a person, with sources numbered by their place in ``sources``.
 
-    Refunds, also those of orders, are in ``refunds``; ``kept`` are the cells (source, metric, day) of dropped rows.
+    Refunds, also those of orders, are in ``refunds``; ``kept`` are the cells (source, metric, day) of dropped rows,
+    ``audience`` the rows (source, facts) of `domain/audience.py`, whose facts are ``None`` for an audience.
     """
 
     sources: list[Source]
@@ -47,6 +48,7 @@ class MovedJourney(Struct, array_like=True, gc=False):
     orders: list[Order]
     refunds: list[Refund]
     kept: list[tuple[int, int, int]]
+    audience: list[tuple[int, int | None]]
 
 
 class Forwarded(Struct, array_like=True, gc=False):

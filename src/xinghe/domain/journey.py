@@ -20,6 +20,7 @@ CONVERSIONS: Final = 2
 ORDERS: Final = 3
 CLAIMS: Final = 4
 WAITING: Final = 5
+AUDIENCE: Final = 6
 GROUP_BITS: Final = 3
 
 CONVERSION_KINDS: Final = ("store_visit", "favorite", "cart_add")
@@ -59,6 +60,8 @@ class Journey(Struct, gc=False):
     it is no duplicate, and one look at it replaces one at each segment. It is not in the changelog either.
     ``last_conversion_ms`` is not before any conversion or order, -1 without one; a touch after it changes no credit.
     ``views_from`` is the index of the first touch segment that may hold views.
+    ``audience`` are the rows of `domain/audience.py`; like ``counted`` it is found again, but for what it was when events
+    were dropped last, which is ``audience_kept``.
     """
 
     touches: list[bytes]
@@ -76,6 +79,8 @@ class Journey(Struct, gc=False):
     last_conversion_ms: int = -1
     events: int = 0
     views_from: int = 0
+    audience: bytes = b""
+    audience_kept: bytes = b""
 
 
 def part_number(group: int, index: int) -> int:
@@ -89,7 +94,7 @@ def conversions_in(segment: bytes) -> Iterator[Conversion]:
 
 
 class JourneyCodec:
-    """Journeys as changelog parts: one per segment, one per order and claim, one for all refunds that wait."""
+    """Journeys as changelog parts: one per segment, order and claim, one for all refunds that wait, one of audience rows."""
 
     def __init__(self) -> None:
         self._encode = msgpack.Encoder().encode
@@ -110,6 +115,8 @@ class JourneyCodec:
                 yield part_number(group, first + index)
         if journey.waiting:
             yield part_number(WAITING, 0)
+        if journey.audience_kept:
+            yield part_number(AUDIENCE, 0)
 
     def encode(self, journey: Journey, part: int) -> bytes | None:
         """One part, ``None`` where it was dropped."""
@@ -124,6 +131,8 @@ class JourneyCodec:
             return _at(journey.conversions, index - journey.first_conversions) or None
         if group == WAITING:
             return self._encode(journey.waiting) if journey.waiting else None
+        if group == AUDIENCE:
+            return journey.audience_kept or None
         one: Order | Claim | None
         if group == ORDERS:
             one = _at(journey.orders, index - journey.first_orders)
@@ -133,10 +142,10 @@ class JourneyCodec:
 
     def assemble(self, parts: dict[int, bytes]) -> Journey:
         """A journey from all its parts."""
-        groups: tuple[list[tuple[int, bytes]], ...] = ([], [], [], [], [], [])
+        groups: tuple[list[tuple[int, bytes]], ...] = ([], [], [], [], [], [], [])
         for part in sorted(parts):
             groups[part & _GROUP_MASK].append((part >> GROUP_BITS, parts[part]))
-        touches, kept, conversions, orders, claims, waiting = groups
+        touches, kept, conversions, orders, claims, waiting, audience = groups
         journey = Journey(
             touches=_filled(touches),
             kept=[data for _, data in kept] or None,
@@ -148,6 +157,7 @@ class JourneyCodec:
             first_conversions=_first(conversions),
             first_orders=_first(orders),
             first_claims=_first(claims),
+            audience_kept=audience[0][1] if audience else b"",
         )
         times = [row.time_ms for segment in journey.conversions or () for row in conversions_in(segment)]
         times += [order.time_ms for order in journey.orders or ()]

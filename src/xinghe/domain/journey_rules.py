@@ -1,4 +1,4 @@
-"""The rules of a journey: what an accepted event changes (ARCHITECTURE.md, R2 to R8 and R14).
+"""The rules of a journey: what an accepted event changes (ARCHITECTURE.md, R2 to R8, R14 and R15).
 
 A journey's credits are a pure function of the set of its events. Whatever order events come in, each call adds the
 difference it makes, new minus old, to `Changes`.
@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from xinghe.domain.attribution.last_touch import last_touch
+from xinghe.domain.audience import ROW_BYTES as AUDIENCE_ROW_BYTES
+from xinghe.domain.audience_rules import AudienceRules
 from xinghe.domain.counted import (
     CELL_BYTES,
     any_day,
@@ -106,6 +108,7 @@ class JourneyRules:
         self.mark = mark
         self.changes = Changes()
         self._orders = OrderRules(directory, windows, mark, self.changes)
+        self.audience = AudienceRules(directory, journey_events_max, mark, self.changes)
         self.event_time_ms_max = 0
         """The highest event time of the task; the caller raises it before it hands in an event."""
 
@@ -140,6 +143,9 @@ class JourneyRules:
         self.changes.counts[source, time_ms // MINUTE_MS, _KIND_METRIC[kind]] += 1
         if kind == VIEW:
             self._count_viewer(journey, source, time_ms)
+        if kind != VIEW or journey.audience.find(self.directory.audience_of[source]) % AUDIENCE_ROW_BYTES:
+            # Else a view of what the person has touched before, which says nothing more.
+            self.audience.touched(key, journey, source, kind)
         if time_ms <= journey.last_conversion_ms:
             self._reattribute(key, journey, Touch(time_ms, event_id, source, kind))
         if journey.events > self.journey_events_max:
@@ -185,6 +191,11 @@ class JourneyRules:
         if cells >= CELLS_COMPACT and cells & (cells - 1) == 0:
             self.recount(journey)
 
+    def recover(self, journey: Journey) -> None:
+        """Find anew what is not in the changelog."""
+        self.recount(journey)
+        self.audience.recover(journey)
+
     def recount(self, journey: Journey) -> None:
         """Find the cells of the views anew: after recovery, and to be rid of those whose views were dropped."""
         campaign_of = self.directory.campaign_of
@@ -229,6 +240,7 @@ class JourneyRules:
         journey.events += 1
         journey.last_conversion_ms = max(journey.last_conversion_ms, time_ms)
         self.changes.counts[credited, time_ms // MINUTE_MS, CONVERSION_METRIC[kind]] += 1
+        self.audience.converted(key, journey, target)
         if journey.events > self.journey_events_max:
             self._evict(key, journey)
         return True
@@ -236,7 +248,10 @@ class JourneyRules:
     def pay(self, key: bytes, journey: Journey, order: Order) -> bool:
         """Add a payment; answers False where its event or its order is known and the known one counts."""
         hash_bytes = order.event_hash.to_bytes(8, "little")
-        if is_duplicate(journey, hash_bytes, order.event_hash) or not self._orders.pay(key, journey, order):
+        if is_duplicate(journey, hash_bytes, order.event_hash):
+            return False
+        self.audience.paid(key, journey, order.target)
+        if not self._orders.pay(key, journey, order):
             return False
         journey.fingerprints += hash_bytes[:FINGERPRINT_BYTES]
         journey.last_conversion_ms = max(journey.last_conversion_ms, order.time_ms)
@@ -395,6 +410,7 @@ class JourneyRules:
         _refresh_fingerprints(journey)
 
     def _drop_touch_segment(self, key: bytes, journey: Journey) -> None:
+        self.audience.keep(key, journey)
         journey.events -= touch_count(journey.touches[0])
         self._keep_views(key, journey, journey.touches[0])
         self.mark((key, part_number(TOUCHES, journey.first_touches)))
@@ -408,6 +424,7 @@ class JourneyRules:
                 self.keep(key, journey, self._cell(_VIEWERS, touch.source, touch.time_ms))
 
     def _drop_conversion_segment(self, key: bytes, journey: Journey) -> None:
+        self.audience.keep(key, journey)
         segments = journey.conversions or []
         for row in conversions_in(segments[0]):
             if row.kind in CONVERSION_PEOPLE:
@@ -471,6 +488,7 @@ class JourneyRules:
     def _drop_views(self, key: bytes, journey: Journey) -> None:
         """Drop the views of the first segment that may hold some."""
         index = journey.views_from
+        self.audience.keep(key, journey)
         self._keep_views(key, journey, journey.touches[index])
         kept, views = without_views(journey.touches[index])
         journey.touches[index] = kept

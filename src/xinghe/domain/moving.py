@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import structs
 
+from xinghe.domain.audience import audiences_in, facts_by_shop
 from xinghe.domain.counted import CELL_BYTES, any_day, cells_in, day_number, pack_cell, unpack_cell
 from xinghe.domain.directory import Directory
 from xinghe.domain.identity import MovedJourney, MovedTouch
 from xinghe.domain.journey import Conversion, Journey, conversions_in
 from xinghe.domain.journey_rules import CONVERSION_METRIC, CONVERSION_PEOPLE, JourneyRules
+from xinghe.domain.metrics import FIRST_AUDIENCE
 from xinghe.domain.order import Order, pack_touch
 from xinghe.domain.order_figures import figures_of
+from xinghe.domain.order_rules import TOTAL
 from xinghe.domain.touch import COUPON_CLAIM, hashed_touches_in, touches_in
 from xinghe.domain.windows import MINUTE_MS
 
@@ -30,6 +33,8 @@ def take_out(rules: JourneyRules, journey: Journey) -> MovedJourney:
         # A cell whose day was forgotten counts to date only.
         if day or len(cell) < CELL_BYTES:
             people[campaign, day, metric] -= 1
+    for campaign, stage in rules.audience.stages(journey.audience).items():
+        people[campaign, TOTAL, FIRST_AUDIENCE + stage] -= 1
     return _packed(rules.directory, journey)
 
 
@@ -85,6 +90,13 @@ def _packed(directory: Directory, journey: Journey) -> MovedJourney:
             for segment in journey.kept or ()
             for campaign, metric, day in map(unpack_cell, cells_in(segment))
         ],
+        audience=[
+            *(
+                (number(directory.source_of_shop[shop]), facts)
+                for shop, facts in facts_by_shop(journey.audience).items()
+            ),
+            *((number(directory.source_of_audience[one]), None) for one in audiences_in(journey.audience)),
+        ],
     )
     moved.sources = [directory.sources[source] for source in numbers]
     return moved
@@ -119,6 +131,8 @@ def add(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney) 
         for source in moved.sources
     ]
     _adopt(rules, key, journey, [(numbers[source], metric, day) for source, metric, day in moved.kept])
+    for source, facts in moved.audience:
+        rules.audience.adopt(key, journey, numbers[source], facts)
     for touch in moved.touches:
         source = numbers[touch.source]
         if touch.kind == COUPON_CLAIM and touch.coupon_hash is not None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from xinghe.domain.catalogue import PLAIN
-from xinghe.domain.metrics import COUNTED, MODEL_COUNTED, MODEL_PEOPLE, PEOPLE, SPENT
+from xinghe.domain.metrics import AUDIENCE, COUNTED, MODEL_COUNTED, MODEL_PEOPLE, PEOPLE, SPENT
 from xinghe.serving import keys
 
 PAGE = (Path(__file__).parents[3] / "schemas" / "REDIS.md").read_text()
@@ -37,7 +37,7 @@ def test_every_key_is_there() -> None:
 
 
 def test_every_metric_of_the_domain_is_there_with_its_unit() -> None:
-    domain = {**COUNTED, **MODEL_COUNTED, **PEOPLE, **MODEL_PEOPLE, **SPENT}
+    domain = {**COUNTED, **MODEL_COUNTED, **PEOPLE, **MODEL_PEOPLE, **AUDIENCE, **SPENT}
     assert {metric.name for metric in PLAIN} == domain.keys() | {"engagements", "net_gmv_fen"}
     for name, meaning in domain.items():
         assert ROWS[name][0] == meaning

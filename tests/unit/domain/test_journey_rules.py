@@ -436,7 +436,7 @@ class TestCodec:
             for day, letter in enumerate(timeline):
                 if day == cut:
                     restarted.journey = round_trip(restarted)
-                    restarted.rules.recount(restarted.journey)
+                    restarted.rules.recover(restarted.journey)
                 straight.happens(day * 5, letter)
                 restarted.happens(day * 5, letter)
             assert restarted.rules.changes.counts == straight.rules.changes.counts

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import msgpack
 
-from tests.unit.domain.test_journey_rules import KEY, START_MS
+from tests.unit.domain.test_journey_rules import KEY, START_MS, round_trip
 from tests.unit.domain.test_order_rules import Shopper, Step, assert_recovers
 from xinghe.domain.counted import pack_cell
 from xinghe.domain.identity import MovedJourney
 from xinghe.domain.journey import Journey
+from xinghe.domain.metrics import FIRST_AUDIENCE
 from xinghe.domain.moving import add, take_out
 from xinghe.domain.windows import DAY_MS
 
@@ -123,6 +124,22 @@ def test_a_cell_whose_day_was_forgotten_counts_to_date_only() -> None:
     old.rules.changes.people[campaign, 0, 0] += 1
     move(old, new)
     assert counted(old, new) == ({}, {("c1", 0, 0): 1})
+
+
+def test_depth_of_what_was_dropped_moves_and_is_kept_over_a_restart() -> None:
+    old, new = Shopper(), Shopper()
+    old.touches(0, "l")
+    old.rules.event_time_ms_max = START_MS + 500 * DAY_MS
+    old.rules.expire(KEY, old.journey)
+    assert not old.journey.touches
+    move(old, new)
+    new.journey = round_trip(new)
+    new.rules.recover(new.journey)
+    new.happens(500, "v")
+    new.happens(500, "l")
+    _, people = counted(old, new)
+    depths = {cell: count for cell, count in people.items() if cell[2] >= FIRST_AUDIENCE}
+    assert depths == {("like", 0, FIRST_AUDIENCE + 1): 1, ("view", 0, FIRST_AUDIENCE + 1): 1}
 
 
 def test_revisions_go_on_from_the_larger() -> None:
