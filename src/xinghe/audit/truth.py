@@ -8,7 +8,7 @@ only the event structs, the names of the metrics and the lengths of time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -151,30 +151,34 @@ class Recomputation:
         )
 
     def _add_letters(self, refunds: Iterable[PlacedRefund]) -> None:
-        """R5: the dead letters of refunds, of each id that they came under the first record; a later copy is a duplicate."""
+        """R5: the dead letters of refunds, of each id that they came under the first record; a later copy is a duplicate.
+
+        Where a circle ends a later copy may overtake the first, which went round.
+        """
         truth = self._truth
-        first: dict[RefundKey, dict[str, PlacedRefund]] = defaultdict(dict)
+        first: dict[RefundKey, dict[str | Place, PlacedRefund]] = defaultdict(dict)
         for refund in refunds:
             person_id = self._links.person_of.get(refund.person_id, refund.person_id)
-            first[person_id, refund.event_id].setdefault(refund.person_id, refund)
+            came_as = refund.place if refund.person_id in truth.refused_ids else refund.person_id
+            first[person_id, refund.event_id].setdefault(came_as, refund)
             if person_id in truth.apart:
                 truth.apart_places.add(refund.place)
-        for key, by_id in first.items():
+        for key, firsts in first.items():
             if key in truth.refused:
-                letters = _letters("refund_exceeds_order", by_id)
+                letters = _letters("refund_exceeds_order", firsts.values())
                 if len(letters) == 1:
                     truth.dead_letters |= letters
                 else:
                     # Which of them the stream has refused depends on which it knew before the link.
                     truth.either_letters.append(letters)
             elif truth.waiting.get(key):
-                truth.waiting_letters |= _letters("order_unknown", by_id)
+                truth.waiting_letters |= _letters("order_unknown", firsts.values())
             elif key in truth.unsure:
-                truth.unsure_letters |= _letters("refund_exceeds_order", by_id)
+                truth.unsure_letters |= _letters("refund_exceeds_order", firsts.values())
 
 
-def _letters(reason: str, refunds: Mapping[str, PlacedRefund]) -> dict[Place, DeadLetter]:
-    return {refund.place: DeadLetter(reason, refund.key, refund.value_hash) for refund in refunds.values()}
+def _letters(reason: str, refunds: Iterable[PlacedRefund]) -> dict[Place, DeadLetter]:
+    return {refund.place: DeadLetter(reason, refund.key, refund.value_hash) for refund in refunds}
 
 
 def _single_partition(person_id: str) -> int:
