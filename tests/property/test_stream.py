@@ -147,7 +147,7 @@ class Run:
     def refund_letters(self, truth: Truth) -> dict[RefundKey, str]:
         """The reasons of the refunds that were accepted and refused; the first record of each has the letter.
 
-        A refund may have come under several ids of a person; where a circle ends a copy may overtake the first.
+        A refund may have come under several ids of a person; with a circle a copy may overtake the first.
         """
         first: dict[RefundKey, Place] = {}
         letters = self.letters()
@@ -159,9 +159,10 @@ class Run:
             if reason not in {"too_late", "link_repeated", "link_circular"}:
                 event = self._log[place]
                 assert isinstance(event, OrderRefunded), (place, reason)
-                if event.person_id not in truth.refused_ids:
+                person_id = truth.person_of.get(event.person_id, event.person_id)
+                if person_id not in truth.refused_ids:
                     assert first[event.person_id, event.event_id] == place, "a later copy is a duplicate"
-                found[truth.person_of.get(event.person_id, event.person_id), event.event_id] = reason
+                found[person_id, event.event_id] = reason
         return found
 
     def truth(self) -> Truth:

@@ -153,13 +153,13 @@ class Recomputation:
     def _add_letters(self, refunds: Iterable[PlacedRefund]) -> None:
         """R5: the dead letters of refunds, of each id that they came under the first record; a later copy is a duplicate.
 
-        Where a circle ends a later copy may overtake the first, which went round.
+        With a circle among the ids a later copy may overtake the first, which went round.
         """
         truth = self._truth
         first: dict[RefundKey, dict[str | Place, PlacedRefund]] = defaultdict(dict)
         for refund in refunds:
             person_id = self._links.person_of.get(refund.person_id, refund.person_id)
-            came_as = refund.place if refund.person_id in truth.refused_ids else refund.person_id
+            came_as = refund.place if person_id in truth.refused_ids else refund.person_id
             first[person_id, refund.event_id].setdefault(came_as, refund)
             if person_id in truth.apart:
                 truth.apart_places.add(refund.place)
