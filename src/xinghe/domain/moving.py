@@ -13,6 +13,7 @@ from xinghe.domain.journey import Conversion, Journey, conversions_in
 from xinghe.domain.journey_rules import CONVERSION_METRIC, CONVERSION_PEOPLE, JourneyRules
 from xinghe.domain.order import Order, pack_touch
 from xinghe.domain.order_figures import figures_of
+from xinghe.domain.order_path import count_path
 from xinghe.domain.touch import COUPON_CLAIM, hashed_touches_in, touches_in
 from xinghe.domain.windows import MINUTE_MS
 
@@ -30,6 +31,8 @@ def take_out(rules: JourneyRules, journey: Journey) -> MovedJourney:
         # A cell whose day was forgotten counts to date only.
         if day or len(cell) < CELL_BYTES:
             people[campaign, day, metric] -= 1
+    for order in journey.orders or ():
+        count_path(order, rules.directory, rules.changes, -1)
     return _packed(rules.directory, journey)
 
 

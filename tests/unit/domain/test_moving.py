@@ -43,10 +43,11 @@ def play(shopper: Shopper, steps: Sequence[Step]) -> None:
         getattr(shopper, what)(*args)
 
 
-def counted(*shoppers: Shopper) -> tuple[dict[Any, int], dict[Any, int]]:
+def counted(*shoppers: Shopper) -> tuple[dict[Any, int], ...]:
     """What they count in sum, by names: the numbers of sources differ."""
     counts: Counter[Any] = Counter()
     people: Counter[Any] = Counter()
+    paths: Counter[Any] = Counter()
     for shopper in shoppers:
         sources, campaigns = shopper.directory.sources, shopper.directory.campaigns
         for (source, minute, metric), amount in shopper.rules.changes.counts.items():
@@ -54,7 +55,11 @@ def counted(*shoppers: Shopper) -> tuple[dict[Any, int], dict[Any, int]]:
             counts[campaigns[shopper.directory.campaign_of[source]], note, minute, metric] += amount
         for (campaign, day, metric), amount in shopper.rules.changes.people.items():
             people[campaigns[campaign], day, metric] += amount
-    return {cell: n for cell, n in counts.items() if n}, {cell: n for cell, n in people.items() if n}
+        for (shop_id, path), (orders, fen) in shopper.rules.changes.paths.items():
+            names = tuple(campaigns[campaign] for campaign in path)
+            paths[shop_id, names, "orders"] += orders
+            paths[shop_id, names, "gmv_fen"] += fen
+    return tuple({cell: n for cell, n in each.items() if n} for each in (counts, people, paths))
 
 
 def move(old: Shopper, new: Shopper) -> None:
@@ -110,7 +115,7 @@ def test_what_was_dropped_from_either_stays_counted_once() -> None:
         shopper.happens(500, "v", event_id="view again")
     assert old.journey.kept
     move(old, new)
-    _, people = counted(old, new)
+    _, people, _ = counted(old, new)
     # Both were counted for the same days and to date before they were known to be one.
     assert set(people.values()) == {1}
 
