@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from streams.partitions import partition_of
 from tests.pipeline import BROKER_MS, Pipeline
 from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, times_ms
+from tests.property.models import assert_models
 from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.truth import truth_of
 from xinghe.domain.events import (
@@ -167,6 +168,7 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
     assert pipeline.notes() == truth.notes
     assert pipeline.note_days() == truth.note_days
     assert_attributions(truth, pipeline)
+    assert_models(truth, pipeline)
     assert_refund_letters(truth, run)
 
 
