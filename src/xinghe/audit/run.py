@@ -173,7 +173,7 @@ async def _compare_figures(log: Log, redis: Redis, truth: Truth, options: AuditO
     models = await asyncio.to_thread(ModelsComparison, truth)
     position = await log.begins(log.of([CAMPAIGN_FUNNEL]))
     models_position = await log.begins(log.of([ATTRIBUTION_MODEL]))
-    deadline_s = time.monotonic() + SETTLE_S
+    started_s = time.monotonic()
     told = False
     while True:
         position = await _read_on(log, position, funnel.add)
@@ -182,12 +182,18 @@ async def _compare_figures(log: Log, redis: Redis, truth: Truth, options: AuditO
         versions = await asyncio.to_thread(compare_redis, truth, stored(redis), findings)
         compare_funnel(truth, funnel, versions, findings)
         models.compare(found_models, await asyncio.to_thread(models_in_redis, redis), findings)
-        # Models are the last to follow: all else has settled long before.
-        is_all_models = findings.differences == findings.by_kind[KIND]
-        more_s = options.model_period_s if is_all_models else 0
-        if not findings.differences or time.monotonic() > deadline_s + more_s:
+        if time.monotonic() - started_s >= settle_s(findings, options.model_period_s):
             return findings
         if not told:
             told = True
             say(f"{findings.differences:,} values differ; looking again, the last commit may be a moment old")
         await asyncio.sleep(SETTLE_PAUSE_S)
+
+
+def settle_s(findings: Findings, model_period_s: float) -> float:
+    """How long after the stream's last commit what differs may still come right by itself."""
+    if not findings.differences:
+        return 0.0
+    # Models are the last to follow: all else has settled long before.
+    is_all_models = findings.differences == findings.by_kind[KIND]
+    return SETTLE_S + (model_period_s if is_all_models else 0.0)
