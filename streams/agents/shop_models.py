@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from streams import metric_defs
 from streams.partitions import partition_of
 from xinghe.domain.events import ATTRIBUTION_MODEL
 from xinghe.domain.shop_models import NO_ORDERS, PathTally, pack_path, shop_models, unpack_path
@@ -153,7 +154,8 @@ class ShopModelsTables:
 def _compute(snapshots: Iterable[Snapshot], watermark_ms: int) -> Computed:
     """The records of shops; runs in the thread, and reads nothing that others change."""
     encode = msgspec.json.encode
-    return {
-        shop_id: encode(shop_models(shop_id, watermark_ms, tallies)) if tallies else None
-        for shop_id, tallies in snapshots
-    }
+    with metric_defs.MODELS_SECONDS.time():
+        return {
+            shop_id: encode(shop_models(shop_id, watermark_ms, tallies)) if tallies else None
+            for shop_id, tallies in snapshots
+        }
