@@ -9,7 +9,7 @@ from typing import Final
 from bench import people, stage_one_events
 from bench.jobs import stage_one_topics
 from bench.runs import Engine
-from xinghe.domain.events import CAMPAIGN_DELTA
+from xinghe.domain.events import CAMPAIGN_DELTA, PATH_DELTA
 
 PEER_PREFIX: Final = "peer."
 """Before the topics of the part of the events that the peer runs."""
@@ -32,7 +32,7 @@ _numbers = count(1)
 
 def ours() -> Engine:
     """The worker, as an application that has never run."""
-    return _engine("xinghe", ("-m", "xinghe", "worker"), SOURCES, inner=(CAMPAIGN_DELTA,))
+    return _engine("xinghe", ("-m", "xinghe", "worker"), SOURCES, inner=(CAMPAIGN_DELTA, PATH_DELTA))
 
 
 def stock_faust() -> Engine:

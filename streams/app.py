@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import faust
@@ -56,6 +57,8 @@ def create(settings: Settings) -> Application:
     )
     app = _faust_app(settings, engine)
     redis = open_redis(settings.redis_url)
+    # One thread for all tasks: it shares the interpreter with the events, and must not take more than its half.
+    models_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="models")
 
     def partitions() -> int:
         return int(app.consumer.partition_count(CAMPAIGN_DELTA))
@@ -68,7 +71,11 @@ def create(settings: Settings) -> Application:
 
     def campaigns_processor(task: Task) -> Processor:
         return CampaignsProcessor(
-            task, partitions=partitions(), sink=RedisSink(redis, task.partition, partitions())
+            task,
+            partitions=partitions(),
+            sink=RedisSink(redis, task.partition, partitions()),
+            model_period_s=settings.model_period_s,
+            executor=models_thread,
         )
 
     _add_stage(

@@ -41,3 +41,8 @@ END_TO_END_SECONDS = Histogram(
 )
 REDIS_WRITES = Counter("xinghe_redis_writes", "Writes to Redis by outcome.", ["outcome"])
 REDIS_PENDING = Gauge("xinghe_redis_pending_keys", "Keys that wait for Redis.", ["partition"])
+MODELS_SECONDS = Histogram(
+    "xinghe_models_seconds",
+    "Time of the models' thread for some shops together; each event waits longer meanwhile.",
+    buckets=(0.01, 0.1, 1, 5, 10, 30, 60),
+)

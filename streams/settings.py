@@ -80,7 +80,7 @@ class SettingsError(Exception):
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a worker runs with; durations in milliseconds, sizes in bytes."""
+    """What a worker runs with; durations in milliseconds unless the name says otherwise, sizes in bytes."""
 
     kafka_bootstrap_servers: ServerList = "127.0.0.1:9092"
     redis_url: RedisUrl = "redis://127.0.0.1:6379/0"
@@ -117,6 +117,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payment_window_ms: Annotated[
         int, Meta(ge=1, le=30 * DAY_MS, description="Longest time from a touch to a payment that it earns.")
     ] = 30 * DAY_MS
+    model_period_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="Seconds between two computations of the data-driven models of the shops that changed.",
+        ),
+    ] = 60
     metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
         "127.0.0.1"
     )

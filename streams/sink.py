@@ -22,7 +22,7 @@ from xinghe.domain.funnel import (
     window_orders,
 )
 from xinghe.domain.windows import DAY_MS, NOTE_DAY_RETENTION_MS, RETENTION_MS, end_ms, is_final
-from xinghe.serving.commit import CommitWrite, NoteWrite, WindowWrite
+from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, WindowWrite
 from xinghe.serving.errors import ServingError
 from xinghe.serving.writer import FunnelWriter, Outcome
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from streams.agents.campaigns import Committed
+    from streams.agents.shop_models import Computed
 
 log = structlog.get_logger()
 
@@ -39,7 +40,7 @@ CHECK_S: Final = 1.0
 PAUSE_S_MAX: Final = 2.0
 """The longest pause between attempts while Redis is away."""
 PENDING_KEYS_MAX: Final = 200_000
-"""Above this many waiting windows and notes they are dropped and all is written anew once Redis is back."""
+"""Above this many waiting windows, notes and shops they are dropped and all is written anew once Redis is back."""
 ARRIVALS_MAX: Final = 10_000
 """Arrival times kept for the time from end to end while Redis is away; a sample of them is as good."""
 TTL_SLACK_MS: Final = DAY_MS
@@ -58,6 +59,7 @@ class RedisSink:
         self._writer: FunnelWriter | None = None
         self._windows = Changed()
         self._notes = Changed()
+        self._models: Computed = {}
         self._watermark_ms = 0
         self._arrived_ms: list[int] = []
         self._incarnation = ""
@@ -93,9 +95,10 @@ class RedisSink:
         self._sequence = sequence
         self._windows.overwrite(committed.windows)
         self._notes.overwrite(committed.notes)
+        self._models |= committed.models
         self._watermark_ms = committed.watermark_ms
         self._arrived_ms = (self._arrived_ms + committed.arrived_ms)[:ARRIVALS_MAX]
-        if len(self._windows) + len(self._notes) > PENDING_KEYS_MAX:
+        if self._pending() > PENDING_KEYS_MAX:
             self._ask_for_all()
         self._wake.set()
 
@@ -107,15 +110,21 @@ class RedisSink:
         """Take over everything."""
         self._sequence = sequence
         self._needs_all = False
-        self._windows = Changed()
-        self._notes = Changed()
+        self._forget()
         self._rebuild = (sequence, committed)
         self._wake.set()
 
     def _ask_for_all(self) -> None:
         self._needs_all = True
+        self._forget()
+
+    def _forget(self) -> None:
         self._windows = Changed()
         self._notes = Changed()
+        self._models = {}
+
+    def _pending(self) -> int:
+        return len(self._windows) + len(self._notes) + len(self._models)
 
     async def _write_forever(self, writer: FunnelWriter) -> None:
         pause_s = 0.0
@@ -161,26 +170,27 @@ class RedisSink:
             self._rebuild = None
         elif self._can_write():
             await self._write_changes(writer)
-        metric_defs.REDIS_PENDING.labels(str(self._partition)).set(len(self._windows) + len(self._notes))
+        metric_defs.REDIS_PENDING.labels(str(self._partition)).set(self._pending())
 
     def _can_write(self) -> bool:
         """Whether something waits that can be written as it is."""
         if self._rebuild is not None:
             return True
-        return not self._needs_all and bool(self._windows or self._notes)
+        return not self._needs_all and self._pending() > 0
 
     async def _write_changes(self, writer: FunnelWriter) -> None:
         sequence, watermark_ms = self._sequence, self._watermark_ms
         windows, self._windows = self._windows, Changed()
         notes, self._notes = self._notes, Changed()
+        models, self._models = self._models, {}
         arrived_ms, self._arrived_ms = self._arrived_ms, []
         try:
-            outcome = await writer.write(sequence, _commit_write(windows, notes, watermark_ms))
+            outcome = await writer.write(sequence, _commit_write(windows, notes, models, watermark_ms))
         except BaseException:
             # Redis failed, or the task is being closed: what came meanwhile is newer, the rest waits again.
             windows.overwrite(self._windows)
             notes.overwrite(self._notes)
-            self._windows, self._notes = windows, notes
+            self._windows, self._notes, self._models = windows, notes, models | self._models
             self._arrived_ms = arrived_ms + self._arrived_ms
             raise
         self._settle(outcome, sequence)
@@ -198,6 +208,7 @@ class RedisSink:
             partition=self._partition,
             windows=len(everything.windows),
             notes=len(everything.notes),
+            shops=len(everything.models),
             outcome=outcome.value,
             seconds=round(time.monotonic() - started_s, 2),
         )
@@ -228,9 +239,12 @@ def _chunks(everything: Committed) -> Iterator[CommitWrite]:
     """Everything in chunks of a size that does not hold up the event loop."""
     watermark_ms = everything.watermark_ms
     for chunk in _chunked(everything.windows):
-        yield _commit_write(chunk, Changed(), watermark_ms)
+        yield _commit_write(chunk, Changed(), {}, watermark_ms)
     for chunk in _chunked(everything.notes):
-        yield _commit_write(Changed(), chunk, watermark_ms)
+        yield _commit_write(Changed(), chunk, {}, watermark_ms)
+    models = iter(everything.models.items())
+    while some := dict(islice(models, CHUNK)):
+        yield _commit_write(Changed(), Changed(), some, watermark_ms)
 
 
 def _chunked(everything: Changed) -> Iterator[Changed]:
@@ -239,7 +253,7 @@ def _chunked(everything: Changed) -> Iterator[Changed]:
         yield Changed(chunk, everything.whole)
 
 
-def _commit_write(windows: Changed, notes: Changed, watermark_ms: int) -> CommitWrite:
+def _commit_write(windows: Changed, notes: Changed, models: Computed, watermark_ms: int) -> CommitWrite:
     now_ms = int(time.time() * 1000)
     window_writes = [
         _window_write(packed, row, packed in windows.whole, watermark_ms, now_ms)
@@ -249,7 +263,10 @@ def _commit_write(windows: Changed, notes: Changed, watermark_ms: int) -> Commit
         _note_write(packed, row, packed in notes.whole, watermark_ms) for packed, row in notes.rows.items()
     ]
     changed = {write.campaign_id for write in window_writes} | {write.campaign_id for write in note_writes}
-    return CommitWrite(window_writes, note_writes, sorted(changed), now_ms)
+    models_writes = [
+        ModelsWrite(shop_id, None if value is None else value.decode()) for shop_id, value in models.items()
+    ]
+    return CommitWrite(window_writes, note_writes, sorted(changed), now_ms, models_writes)
 
 
 def _window_write(

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streams.agents import campaign_notes, campaign_windows, campaigns, identities, journeys
+from streams.agents import (
+    campaign_notes,
+    campaign_windows,
+    campaigns,
+    identities,
+    journeys,
+    shop_models,
+)
 from streams.engine.table import BytesCodec, StructCodec
 from xinghe.domain.directory import Source
 from xinghe.domain.funnel import Spend
 from xinghe.domain.identity import Link
 from xinghe.domain.journey import JourneyCodec
+from xinghe.domain.shop_models import PathTally
 
 if TYPE_CHECKING:
     from streams.engine.table import BatchTable
@@ -80,6 +88,18 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             codec=StructCodec(Spend),
             tag=b"p",
             help="Ad spend of a campaign's hour, as reported.",
+        ),
+        app.Table(
+            shop_models.PATHS,
+            codec=StructCodec(PathTally),
+            tag=b"q",
+            help="Orders of a shop by path of campaigns.",
+        ),
+        app.Table(
+            shop_models.MODELS, codec=BytesCodec(), tag=b"a", help="Last record of a shop's models, as sent."
+        ),
+        app.Table(
+            shop_models.DUE, codec=BytesCodec(), tag=b"u", help="Shops whose models are to be computed."
         ),
         app.Table(
             campaigns.CLOCK,

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from xinghe.domain.events import (
+    ATTRIBUTION_MODEL,
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
     JOURNEY_MOVED,
     ORDER_ATTRIBUTED,
+    PATH_DELTA,
     SOURCE_EVENTS,
     CampaignConfigured,
 )
@@ -74,8 +76,10 @@ def topic_specs(partitions: int = PARTITIONS_DEFAULT) -> list[TopicSpec]:
     configs |= {
         ORDER_ATTRIBUTED: {**_ANY_RECORD, **_KEPT},
         CAMPAIGN_FUNNEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
+        ATTRIBUTION_MODEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
         # Between tasks: consumed within a second, and kept as long as a stopped group's offsets are.
         CAMPAIGN_DELTA: _BETWEEN_TASKS,
+        PATH_DELTA: _BETWEEN_TASKS,
         JOURNEY_MOVED: _BETWEEN_TASKS,
         # The record as it came, and its headers on top.
         DEAD_LETTER: {**_KEPT, "max.message.bytes": str(13 * MIB)},

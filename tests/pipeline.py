@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -61,6 +62,15 @@ class Sent:
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
+
+
+class AtOnce(Executor):
+    """Computes where it is asked to, so that a test need not wait for a thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
 
 
 class FakeTask:
@@ -126,6 +136,7 @@ class FakeSink:
 
     windows: dict[bytes, Row] = field(default_factory=dict)
     notes: dict[bytes, Row] = field(default_factory=dict)
+    models: dict[str, bytes | None] = field(default_factory=dict)
     lost: bool = False
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
@@ -134,6 +145,7 @@ class FakeSink:
     def committed(self, sequence: int, committed: Committed) -> None:
         _show(self.windows, committed.windows)
         _show(self.notes, committed.notes)
+        self.models |= committed.models
 
     def needs_all(self) -> bool:
         return self.lost
@@ -142,6 +154,7 @@ class FakeSink:
         self.lost = False
         self.windows.clear()
         self.notes.clear()
+        self.models.clear()
         self.committed(sequence, committed)
 
     async def close(self) -> None:
@@ -174,7 +187,13 @@ class Pipeline:
             )
 
         def campaigns_processor(task: Any) -> CampaignsProcessor:
-            return CampaignsProcessor(task, partitions=partitions, sink=self.sinks[task.partition])
+            return CampaignsProcessor(
+                task,
+                partitions=partitions,
+                sink=self.sinks[task.partition],
+                model_period_s=0,
+                executor=AtOnce(),
+            )
 
         self.log: list[Sent] = []
         """What all tasks have committed, in its order."""
@@ -240,9 +259,9 @@ class Pipeline:
     def commit_campaigns(self) -> None:
         """Deliver the deltas that are committed, and commit them."""
         for index, task in enumerate(self.journeys):
-            deltas = [s for s in task.committed if s.topic == events.CAMPAIGN_DELTA]
+            deltas = [s for s in task.committed if s.topic in {events.CAMPAIGN_DELTA, events.PATH_DELTA}]
             for sent in deltas[self._read[index] :]:
-                self.feed_records(events.CAMPAIGN_DELTA, sent.partition, [(sent.key, sent.value)])
+                self.feed_records(sent.topic, sent.partition, [(sent.key, sent.value)])
             self._read[index] = len(deltas)
         for task in self.campaigns:
             task.commit()
@@ -305,6 +324,25 @@ class Pipeline:
             for task in self.campaigns
             for sent in task.committed
             if sent.topic == events.CAMPAIGN_FUNNEL
+        }
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        """The last record of each shop's models that was not taken back."""
+        last = {
+            (sent.key or b"").decode(): sent.value
+            for task in self.campaigns
+            for sent in task.committed
+            if sent.topic == events.ATTRIBUTION_MODEL
+        }
+        return {shop_id: orjson.loads(value) for shop_id, value in last.items() if value is not None}
+
+    def models_shown(self) -> dict[str, dict[str, Any]]:
+        """The models of each shop in the sink."""
+        return {
+            shop_id: orjson.loads(value)
+            for sink in self.sinks
+            for shop_id, value in sink.models.items()
+            if value is not None
         }
 
     def attributions(

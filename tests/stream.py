@@ -101,6 +101,7 @@ class Stream:
                     **plain,
                     "XINGHE_KAFKA_BOOTSTRAP_SERVERS": self.kafka,
                     "XINGHE_REDIS_URL": self.services.redis_url,
+                    "XINGHE_MODEL_PERIOD_S": "1",
                     **env,
                 },
             )

@@ -18,14 +18,17 @@ from streams.agents.intake import (
     key_mismatch,
     separator_in,
 )
+from streams.agents.shop_models import Computed, ShopModelsTables
 from streams.partitions import partition_of
 from xinghe.domain import events
-from xinghe.domain.delta import Delta, Watermark
+from xinghe.domain.delta import Delta, PathDelta, Watermark
 from xinghe.domain.funnel import Changes, Row, Spend, decode_window, unpack_key, window_metrics
 from xinghe.domain.timeline import Timeline, timeline_of
 from xinghe.domain.windows import FUTURE_MS, MINUTE_MS, end_ms, is_expired, is_final
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from streams.engine.batch import Batch, Record
     from streams.engine.table import MemoryStore
     from streams.engine.task import Task
@@ -34,7 +37,12 @@ CAMPAIGNS: Final = "campaigns"
 SPEND: Final = "spend"
 CLOCK: Final = "campaigns_clock"
 _CLOCK_KEY: Final = b"clock"
-TOPICS: Final = (events.CAMPAIGN_DELTA, events.CampaignConfigured.topic, events.AdSpent.topic)
+TOPICS: Final = (
+    events.CAMPAIGN_DELTA,
+    events.PATH_DELTA,
+    events.CampaignConfigured.topic,
+    events.AdSpent.topic,
+)
 
 
 class Campaign(msgspec.Struct, array_like=True):
@@ -63,12 +71,13 @@ class Clock(msgspec.Struct, array_like=True):
 
 
 class Committed(msgspec.Struct):
-    """What one commit changed."""
+    """What one commit changed; ``models`` are the records of shops whose models were computed."""
 
     windows: Changed
     notes: Changed
     watermark_ms: int
     arrived_ms: list[int]
+    models: Computed = {}
 
 
 class FunnelSink(Protocol):
@@ -96,12 +105,17 @@ class FunnelSink(Protocol):
 class CampaignsProcessor:
     """The campaigns of one partition."""
 
-    def __init__(self, task: Task, *, partitions: int, sink: FunnelSink) -> None:
+    def __init__(
+        self, task: Task, *, partitions: int, sink: FunnelSink, model_period_s: int, executor: Executor
+    ) -> None:
         self._task = task
         self._partitions = partitions
         self._sink = sink
         self._windows = CampaignWindows(task)
         self._notes = CampaignNotes(task)
+        self._models = ShopModelsTables(
+            task, partitions=partitions, period_s=model_period_s, executor=executor
+        )
         self._campaigns: MemoryStore[Campaign] = task.store(CAMPAIGNS)
         self._spend: MemoryStore[Spend] = task.store(SPEND)
         self._clock_store: MemoryStore[Clock] = task.store(CLOCK)
@@ -119,11 +133,13 @@ class CampaignsProcessor:
         self._committing: Committed | None = None
         self._sequence = -1
         self._decode_delta = msgspec.msgpack.Decoder(Delta).decode
+        self._decode_path_delta = msgspec.msgpack.Decoder(PathDelta).decode
         self._decode_watermark = msgspec.msgpack.Decoder(Watermark).decode
         self._decode_spent = msgspec.json.Decoder(events.AdSpent).decode
         self._decode_configured = msgspec.json.Decoder(events.CampaignConfigured).decode
         self._process: dict[str, Callable[[Batch], None]] = {
             events.CAMPAIGN_DELTA: self._process_deltas,
+            events.PATH_DELTA: self._process_path_deltas,
             events.AdSpent.topic: self._process_spend,
             events.CampaignConfigured.topic: self._process_settings,
         }
@@ -135,6 +151,7 @@ class CampaignsProcessor:
             self._clock = clock
         self._unpublished = dict.fromkeys(self._windows.opened(self._clock.published_version))
         self._notes.opened()
+        self._models.opened()
         self._sequence = last_offset
         self._final_ms = self._watermark_ms
         # What is not published has notes with it that the sink may not have been shown.
@@ -171,6 +188,10 @@ class CampaignsProcessor:
             self._changes.add_counts(campaign_id, delta.counts)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
+
+    def _process_path_deltas(self, batch: Batch) -> None:
+        for record in batch.records:
+            self._models.add((record.key or b"").decode(), self._decode_path_delta(record.value or b""))
 
     def _tell_watermark(self, partition: int, watermark_ms: int) -> None:
         known = self._clock.watermark_by_partition
@@ -254,8 +275,12 @@ class CampaignsProcessor:
 
     # Time
 
-    def tick(self, now_ms: int) -> None:  # noqa: ARG002 - event time rules here
-        """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures."""
+    def tick(self, now_ms: int) -> None:
+        """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures.
+
+        ``now_ms`` decides only when models are computed; for all figures event time rules.
+        """
+        self._models.tick(now_ms, self._watermark_ms)
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)
@@ -320,9 +345,10 @@ class CampaignsProcessor:
         if self._is_publishing:
             self._is_publishing = False
             notes.overwrite(self._notes.take_to_show())
-        if windows or notes:
+        models = self._models.prepare()
+        if windows or notes or models:
             arrived_ms, self._arrived_ms = self._arrived_ms, []
-            self._committing = Committed(windows, notes, watermark_ms, arrived_ms)
+            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models)
 
     def _retime(self, version: int, windows: Changed) -> None:
         """Correct what was shown by the models that settings have changed."""
@@ -357,9 +383,14 @@ class CampaignsProcessor:
         """All figures of the partition; only between a commit's end and the next `prepare` are they durable."""
         windows, notes = self._windows.rows(), self._notes.rows()
         return Committed(
-            Changed(windows, set(windows)), Changed(notes, set(notes)), self._final_ms, arrived_ms=[]
+            Changed(windows, set(windows)),
+            Changed(notes, set(notes)),
+            self._final_ms,
+            arrived_ms=[],
+            models=self._models.rows(),
         )
 
     async def close(self) -> None:
         """Let the sink finish what is committed."""
+        self._models.close()
         await self._sink.close()

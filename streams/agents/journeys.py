@@ -23,7 +23,7 @@ from streams.agents.intake import (
 from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.attribution.order_credit import Credit, credits_of
-from xinghe.domain.delta import Changes, Delta, Watermark
+from xinghe.domain.delta import Changes, Delta, PathDelta, Watermark
 from xinghe.domain.directory import Directory, Names, Source
 from xinghe.domain.identity import Forwarded
 from xinghe.domain.journey import CART_ADD, FAVORITE, STORE_VISIT, Journey
@@ -259,6 +259,7 @@ class JourneysProcessor:
         metric_defs.EVICTED_EVENTS.inc(changes.evicted)
         if changes or self._kept_sources < len(sources):
             self._send_deltas(changes)
+        self._send_path_deltas(changes)
         changes.clear()
         self._arrived_ms = []  # duplicates alone make no delta, and must not pile up for the next one
         for number in range(self._kept_sources, len(sources)):
@@ -346,6 +347,18 @@ class JourneysProcessor:
             self._task.send(
                 events.CAMPAIGN_DELTA, partition_of(key, self._partitions), key, self._encode(delta)
             )
+
+    def _send_path_deltas(self, changes: Changes) -> None:
+        """One record per shop whose path counts changed."""
+        names = self._directory.campaigns
+        deltas: dict[str, PathDelta] = {}
+        for (shop_id, campaigns), (orders, fen) in changes.paths.items():
+            if orders or fen:
+                path = tuple(names[campaign] for campaign in campaigns)
+                deltas.setdefault(shop_id, PathDelta([])).paths.append((path, orders, fen))
+        for shop_id, delta in deltas.items():
+            key = shop_id.encode()
+            self._task.send(events.PATH_DELTA, partition_of(key, self._partitions), key, self._encode(delta))
 
     def committed(self, last_offset: int | None) -> None:
         """Nothing waits for a commit here."""

@@ -58,6 +58,7 @@ def test_redis_is_rebuilt_after_it_was_emptied(stream: Stream) -> None:
         report = stream.audit(watch=supervisor.watch)
 
         assert report["compared"]["windows"] > 0
+        assert report["compared"]["shop_models"] > 0
         assert not supervisor.restarts
         print(f"rebuilt in {in_traffic_s:.1f} s under traffic, {idle_s:.1f} s without")  # noqa: T201
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from streams.partitions import partition_of
 from tests.pipeline import BROKER_MS, Pipeline
 from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, linked_events, times_ms
+from tests.property.models import assert_models
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.findings import Findings
@@ -209,6 +210,7 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
     assert pipeline.notes() == truth.notes
     assert pipeline.note_days() == truth.note_days
     assert_attributions(truth, pipeline)
+    assert_models(truth, pipeline)
     assert_refund_letters(truth, run)
     assert_accounted_for(truth, run)
 

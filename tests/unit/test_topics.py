@@ -6,11 +6,13 @@ import pytest
 
 from streams.topics import CAMPAIGNS_CHANGELOG, JOURNEYS_CHANGELOG, TopicSpec, topic_specs
 from xinghe.domain.events import (
+    ATTRIBUTION_MODEL,
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
     JOURNEY_MOVED,
     ORDER_ATTRIBUTED,
+    PATH_DELTA,
     SOURCE_EVENTS,
     CampaignConfigured,
 )
@@ -27,6 +29,8 @@ def test_every_topic_of_the_contract_is_there_once() -> None:
             CAMPAIGN_FUNNEL,
             DEAD_LETTER,
             JOURNEY_MOVED,
+            PATH_DELTA,
+            ATTRIBUTION_MODEL,
             JOURNEYS_CHANGELOG,
             CAMPAIGNS_CHANGELOG,
         ]
@@ -51,7 +55,8 @@ def test_a_dead_letter_has_room_for_the_largest_record_and_its_headers() -> None
 
 
 @pytest.mark.parametrize(
-    "name", [CampaignConfigured.topic, CAMPAIGN_FUNNEL, JOURNEYS_CHANGELOG, CAMPAIGNS_CHANGELOG]
+    "name",
+    [CampaignConfigured.topic, CAMPAIGN_FUNNEL, ATTRIBUTION_MODEL, JOURNEYS_CHANGELOG, CAMPAIGNS_CHANGELOG],
 )
 def test_what_is_kept_for_ever_is_compacted(name: str) -> None:
     assert SPECS[name].config["cleanup.policy"] == "compact"
@@ -62,4 +67,4 @@ def test_all_others_end() -> None:
     ending = {name for name, spec in SPECS.items() if spec.config["cleanup.policy"] == "delete"}
 
     assert all(int(SPECS[name].config["retention.ms"]) > 0 for name in ending)
-    assert len(ending) == len(SPECS) - 4
+    assert len(ending) == len(SPECS) - 5

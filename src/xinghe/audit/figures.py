@@ -11,6 +11,7 @@ from xinghe.audit.campaign_settings import DEFAULT_MODEL, CampaignSettings
 from xinghe.audit.credit import Attribution
 from xinghe.audit.intake import DeadLetter
 from xinghe.audit.record import Place
+from xinghe.audit.shop_models import PathSum
 from xinghe.domain.events import AdSpent
 from xinghe.domain.metrics import (
     AUDIENCE_NAMES,
@@ -93,7 +94,7 @@ class Truth:
 
     ``apart`` names the people whose figures may rightly differ, and why, ``apart_places`` their refunds' records,
     ``apart_settings`` the campaigns whose settings are not known well enough; ``apart_campaigns`` are all in which
-    either may show, ``apart_orders`` are orders whose refunds may have other dead letters.
+    either may show, ``apart_shops`` those of apart people's orders, ``apart_orders`` are orders whose refunds may have other dead letters.
     """
 
     counts: dict[WindowKey, Counts] = field(default_factory=dict)
@@ -102,6 +103,7 @@ class Truth:
     note_counts: dict[NoteKey, Counts] = field(default_factory=dict)
     note_day_counts: dict[NoteDayKey, Counts] = field(default_factory=dict)
     orders: dict[OrderKey, Attribution] = field(default_factory=dict)
+    paths: dict[str, dict[tuple[str, ...], PathSum]] = field(default_factory=dict)
     settings: defaultdict[str, CampaignSettings] = field(
         default_factory=lambda: defaultdict(CampaignSettings)
     )
@@ -125,6 +127,7 @@ class Truth:
     apart_places: set[Place] = field(default_factory=set)
     apart_settings: dict[str, str] = field(default_factory=dict)
     apart_campaigns: set[str] = field(default_factory=set)
+    apart_shops: set[str] = field(default_factory=set)
     apart_orders: dict[OrderKey, str] = field(default_factory=dict)
     events_in: int = 0
     counted: int = 0

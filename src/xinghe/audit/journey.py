@@ -11,8 +11,10 @@ from xinghe.audit.audience import audience_of
 from xinghe.audit.coupons import redemptions
 from xinghe.audit.credit import Attribution, Credit, credits_of, taken_back
 from xinghe.audit.figures import PEOPLE_SIZES, SIZES, Truth, WindowKey, window_start_ms
+from xinghe.audit.models import path_of
 from xinghe.audit.purchases import Purchase, purchases_of
 from xinghe.audit.refunds import Refunds, refunds_of
+from xinghe.audit.shop_models import PathSum, campaign_path
 from xinghe.audit.touches import KIND_METRIC, TOUCH_TYPES, Touch, Touches, touch_of
 from xinghe.domain.events import (
     CartAdded,
@@ -122,6 +124,7 @@ class Journey:
                 first = self._credits[purchase.first.order_id][model]
                 self._add_repurchase(truth, order, model, purchase, first)
         self._add_coupons(truth, order)
+        self._add_path(truth, order)
         truth.orders[self._person_id, order.order_id] = Attribution(
             order_id=order.order_id,
             person_id=self._person_id,
@@ -133,6 +136,16 @@ class Journey:
             refunds=len(refunds),
             credits=attributed,
         )
+
+    def _add_path(self, truth: Truth, order: OrderPaid) -> None:
+        """R16: on the path of its campaigns, if a touch reaches it."""
+        path = campaign_path(
+            path_of(self._known.reaching(order.shop_id, order.time_ms, self._limits.payment_window_ms))
+        )
+        if path:
+            paths = truth.paths.setdefault(order.shop_id, {})
+            known = paths.get(path, PathSum(0, 0))
+            paths[path] = PathSum(known.orders + 1, known.gmv_fen + order.amount_fen)
 
     def _add_credit(
         self, truth: Truth, order: OrderPaid, model: str, credit: Credit, purchase: Purchase
@@ -204,6 +217,7 @@ class Journey:
         reason = self._reason_apart(watermark_ms)
         if reason is not None:
             truth.apart[self._person_id] = reason
+            truth.apart_shops |= {payment.shop_id for payment in self._payments}
             truth.apart_campaigns |= {touch.campaign_id for touch in self._touches}
             truth.apart_campaigns |= {
                 f"unattributed:{event.shop_id}" for event in (*self._visits, *self._payments)

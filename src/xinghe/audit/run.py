@@ -11,6 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from redis import Redis
 
 from xinghe.audit.attributions import FoundAttributions, compare_attributions
+from xinghe.audit.compare_models import KIND, FoundModels, ModelsComparison, models_in_redis
 from xinghe.audit.compare_redis import compare_redis
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import Truth
@@ -24,6 +25,7 @@ from xinghe.audit.redis_reading import stored
 from xinghe.audit.report import Report
 from xinghe.audit.truth import Recomputation
 from xinghe.domain.events import (
+    ATTRIBUTION_MODEL,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
     ORDER_ATTRIBUTED,
@@ -34,7 +36,7 @@ from xinghe.domain.events import (
 
 CAMPAIGN_TOPICS: Final = (CampaignConfigured.topic, AdSpent.topic)
 SOURCE_TOPICS: Final = (*JOURNEY_TOPICS, PersonLinked.topic, *CAMPAIGN_TOPICS)
-TOPICS: Final = (*SOURCE_TOPICS, ORDER_ATTRIBUTED, CAMPAIGN_FUNNEL, DEAD_LETTER)
+TOPICS: Final = (*SOURCE_TOPICS, ORDER_ATTRIBUTED, CAMPAIGN_FUNNEL, ATTRIBUTION_MODEL, DEAD_LETTER)
 
 SETTLE_S: Final = 5.0
 """After the last commit Redis follows within a moment, and the upserts of the funnel within a second or two."""
@@ -55,10 +57,14 @@ class RecordsGoneError(Exception):
 
 
 class AuditOptions(NamedTuple):
-    """How the stream is set, and how many differences are named one by one."""
+    """How the stream is set, and how many differences are named one by one.
+
+    ``model_period_s`` is how long the stream may take until it computes models anew.
+    """
 
     limits: Limits
     shown_max: int
+    model_period_s: float
 
 
 async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOptions, say: Say) -> Report:
@@ -81,7 +87,7 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
         findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
         waiting = compare_dead_letters(truth, letters, findings)
         compare_attributions(truth, attributions, findings)
-        findings.merge(await _compare_figures(log, redis, truth, options.shown_max, say))
+        findings.merge(await _compare_figures(log, redis, truth, options, say))
         ends_now = await log.ends(source_partitions)
     finally:
         await log.close()
@@ -162,20 +168,33 @@ async def _read_on(
     return ends
 
 
-async def _compare_figures(log: Log, redis: Redis, truth: Truth, shown_max: int, say: Say) -> Findings:
-    """Compare Redis and the funnel topic; what differs is looked at again until it has had time to settle."""
-    funnel = FoundFunnel()
+async def _compare_figures(log: Log, redis: Redis, truth: Truth, options: AuditOptions, say: Say) -> Findings:
+    """Compare Redis, the funnel and the models; what differs is looked at again until it has had time to settle."""
+    funnel, found_models = FoundFunnel(), FoundModels()
+    models = await asyncio.to_thread(ModelsComparison, truth)
     position = await log.begins(log.of([CAMPAIGN_FUNNEL]))
-    deadline_s = time.monotonic() + SETTLE_S
+    models_position = await log.begins(log.of([ATTRIBUTION_MODEL]))
+    started_s = time.monotonic()
     told = False
     while True:
         position = await _read_on(log, position, funnel.add)
-        findings = Findings(shown_max, truth.apart, truth.apart_campaigns)
+        models_position = await _read_on(log, models_position, found_models.add)
+        findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
         versions = await asyncio.to_thread(compare_redis, truth, stored(redis), findings)
         compare_funnel(truth, funnel, versions, findings)
-        if not findings.differences or time.monotonic() > deadline_s:
+        models.compare(found_models, await asyncio.to_thread(models_in_redis, redis), findings)
+        if time.monotonic() - started_s >= settle_s(findings, options.model_period_s):
             return findings
         if not told:
             told = True
             say(f"{findings.differences:,} values differ; looking again, the last commit may be a moment old")
         await asyncio.sleep(SETTLE_PAUSE_S)
+
+
+def settle_s(findings: Findings, model_period_s: float) -> float:
+    """How long after the stream's last commit what differs may still come right by itself."""
+    if not findings.differences:
+        return 0.0
+    # Models are the last to follow: all else has settled long before.
+    is_all_models = findings.differences == findings.by_kind[KIND]
+    return SETTLE_S + (model_period_s if is_all_models else 0.0)

@@ -61,8 +61,9 @@ def command(
     """Recompute the whole truth from the source topics and compare.
 
     A separate, plain and slow computation reads every source record again and compares each window, note and list
-    in Redis, the last upsert of each window of the funnel, the last attribution of each order and its revisions, and
-    each dead letter. The traffic should be stopped and a worker run until all is processed.
+    in Redis, the last upsert of each window of the funnel, the last attribution of each order and its revisions, the
+    models of each shop, and each dead letter. For models that the stream has not computed anew it waits as long as
+    the setting model_period_s says (60 seconds). The traffic should be stopped and a worker run until all is processed.
 
     Ends with exit code 0 if nothing differs, 1 if anything does or the stream is behind, 69 if Kafka or Redis
     cannot be reached. It needs about 1 KB of memory for each event of the largest partition.
@@ -95,7 +96,7 @@ async def _audit(
     settings = load_settings()
     login: dict[str, Any] = kafka_client_options()
     limits = Limits(settings.touch_window_ms, settings.payment_window_ms, journey_events_max)
-    options = AuditOptions(limits, limit)
+    options = AuditOptions(limits, limit, settings.model_period_s)
     await wait_for_kafka(bootstrap)
     await wait_for_redis(redis_url)
     redis = Redis.from_url(redis_url, decode_responses=True)

@@ -40,6 +40,8 @@ class Demo:
         self._services = services
         # The demonstration is whole in itself: settings for another Kafka or Redis do not reach it.
         self._env = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+        # Models follow within seconds, so that the audit at the end need not wait for them.
+        self._env[ENV_PREFIX + "MODEL_PERIOD_S"] = "5"
         self._kafka = ("--kafka-bootstrap-servers", services.kafka_bootstrap_servers)
         self._redis = ("--redis-url", services.redis_url)
 

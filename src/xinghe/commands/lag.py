@@ -12,12 +12,13 @@ import click
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from xinghe.domain.events import CAMPAIGN_DELTA, JOURNEY_MOVED, SOURCE_EVENTS
+from xinghe.domain.events import CAMPAIGN_DELTA, JOURNEY_MOVED, PATH_DELTA, SOURCE_EVENTS
 
 CONSUMED_TOPICS: Final = (
     *SOURCE_EVENTS,
     JOURNEY_MOVED,
     CAMPAIGN_DELTA,
+    PATH_DELTA,
 )
 """What the two stages read: the sources, what goes from one journey to another, and what the first stage hands to the second."""
 

@@ -10,7 +10,13 @@ from typing import Any, Final
 
 from streams.topics import topic_specs
 from xinghe.contracts.json_schemas import DEAD_LETTER_HEADERS, DIALECT, RECORDS, key_of, schema_of
-from xinghe.domain.events import CAMPAIGN_FUNNEL, DEAD_LETTER, SOURCE_EVENTS, CampaignConfigured
+from xinghe.domain.events import (
+    ATTRIBUTION_MODEL,
+    CAMPAIGN_FUNNEL,
+    DEAD_LETTER,
+    SOURCE_EVENTS,
+    CampaignConfigured,
+)
 from xinghe.domain.outputs import OUTPUT_RECORDS
 
 ASYNCAPI: Final = "3.0.0"
@@ -19,6 +25,7 @@ SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 
 GONE: Final = {
     CampaignConfigured.topic: ("SettingsDeleted", "A null value: all settings of the campaign are deleted."),
+    ATTRIBUTION_MODEL: ("ShopModelsGone", "A null value: no order of the shop that a touch reached is left."),
     CAMPAIGN_FUNNEL: (
         "WindowGone",
         "A null value: the window's retention passed, or all of its figures came back to 0.",

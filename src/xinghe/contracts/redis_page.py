@@ -45,6 +45,9 @@ none. Of each model `orders_micros` and `gmv_fen` add up over all campaigns to t
 Distinct people cannot be added up over windows or campaigns. `orders_micros` / 1,000,000 is orders, `..._fen` / 100 is yuan.
 Gross is as paid, net is less what was refunded in the same window (by the time of the refund). A note's amounts are
 those of the campaign's newest model.
+
+The data-driven models (`markov`, `shapley`) give no credit order by order and are in none of these metrics; see
+`xinghe:shop:{{shop_id}}:models`, about a minute old. They know only orders that a touch reached.
 """
 
 
@@ -99,6 +102,13 @@ def _keys() -> list[tuple[str, str, str, str]]:
             "sorted set",
             "starts of the days with figures of notes, ms",
             "with those",
+        ),
+        (keys.SHOPS, "set", "ids of the shops with models", "for ever"),
+        (
+            keys.models("{shop_id}"),
+            "string",
+            "the credits of the shop's campaigns by the data-driven models: JSON, the last `xinghe.attribution.model.v1` of the shop",
+            "for ever",
         ),
         (keys.UPDATES, "channel", "JSON lists of the campaign ids that a commit changed", "not kept"),
         (

@@ -34,16 +34,26 @@ class Watermark(Struct, array_like=True, gc=False):
     watermark_ms: int
 
 
+class PathDelta(Struct, array_like=True, gc=False):
+    """The change of the path counts of one shop by one commit of one partition of the journeys stage (R16).
+
+    ``paths`` holds ``(campaigns of the path, orders, gmv_fen)``, both signed; a path may be told more than once.
+    """
+
+    paths: list[tuple[tuple[str, ...], int, int]]
+
+
 class Changes:
     """What the journeys of one task changed since its last commit.
 
     ``counts`` by (source number, minute, counted metric), ``people`` by (campaign number, day or 0, people metric).
     ``orders`` are the orders whose attribution is to be told: (person, number of the order). ``refusals`` are refunds that
-    go to the dead letters: refund, reason, detail. ``evicted`` is how many events were dropped because a journey was
+    go to the dead letters: refund, reason, detail. ``paths`` are orders and their fen by (shop, campaign numbers of the path).
+    ``evicted`` is how many events were dropped because a journey was
     full.
     """
 
-    __slots__ = ("counts", "evicted", "orders", "people", "refusals")
+    __slots__ = ("counts", "evicted", "orders", "paths", "people", "refusals")
 
     def __init__(self) -> None:
         self.clear()
@@ -54,7 +64,14 @@ class Changes:
         self.people: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         self.orders: dict[tuple[bytes, int], None] = {}
         self.refusals: list[tuple[Refund, str, str]] = []
+        self.paths: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = {}
         self.evicted = 0
+
+    def add_path(self, shop_id: str, campaigns: tuple[int, ...], orders: int, fen: int) -> None:
+        """Count orders of a path more, or less."""
+        key = shop_id, campaigns
+        known_orders, known_fen = self.paths.get(key, (0, 0))
+        self.paths[key] = known_orders + orders, known_fen + fen
 
     def __bool__(self) -> bool:
         return bool(self.counts or self.people)

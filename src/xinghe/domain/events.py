@@ -251,6 +251,8 @@ SOURCE_EVENTS: dict[str, type[Struct]] = {
 
 ORDER_ATTRIBUTED = "xinghe.order.attributed.v1"
 CAMPAIGN_DELTA = "xinghe.campaign.delta.v1"
+PATH_DELTA = "xinghe.path.delta.v1"
 JOURNEY_MOVED = "xinghe.journey.moved.v1"
 CAMPAIGN_FUNNEL = "xinghe.campaign.funnel.v1"
+ATTRIBUTION_MODEL = "xinghe.attribution.model.v1"
 DEAD_LETTER = "xinghe.dead-letter.v1"

@@ -15,6 +15,7 @@ from xinghe.domain.journey_rules import CONVERSION_METRIC, CONVERSION_PEOPLE, Jo
 from xinghe.domain.metrics import FIRST_AUDIENCE
 from xinghe.domain.order import Order, pack_touch
 from xinghe.domain.order_figures import figures_of
+from xinghe.domain.order_path import count_path
 from xinghe.domain.order_rules import TOTAL
 from xinghe.domain.touch import COUPON_CLAIM, hashed_touches_in, touches_in
 from xinghe.domain.windows import MINUTE_MS
@@ -35,6 +36,8 @@ def take_out(rules: JourneyRules, journey: Journey) -> MovedJourney:
             people[campaign, day, metric] -= 1
     for campaign, stage in rules.audience.stages(journey.audience).items():
         people[campaign, TOTAL, FIRST_AUDIENCE + stage] -= 1
+    for order in journey.orders or ():
+        count_path(order, rules.directory, rules.changes, -1)
     return _packed(rules.directory, journey)
 
 

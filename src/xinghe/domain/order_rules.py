@@ -20,6 +20,7 @@ from xinghe.domain.journey import ORDERS, WAITING, Journey, part_number
 from xinghe.domain.kept import is_kept
 from xinghe.domain.order import Order, Refund, counting_refunds, pack_touch, refunded_fen
 from xinghe.domain.order_figures import credited_campaigns, figures_of
+from xinghe.domain.order_path import count_path, has_same_path
 from xinghe.domain.purchases import relations
 from xinghe.domain.touch import COUPON_CLAIM, Touch, touches_between, touches_in
 from xinghe.domain.windows import DAY_MS
@@ -234,12 +235,23 @@ class OrderRules:
                 counts[cell] += amount
             order.people = figures.people
             after.update(cells_in(order.people))
+        self._count_paths(known, edits)
         others = [order for index, order in enumerate(journey.orders or ()) if index not in edits]
         for cells, sign in ((after - before, 1), (before - after, -1)):
             self._count_people(journey, others, cells, sign)
         days_before, days_after = {any_day(cell) for cell in before}, {any_day(cell) for cell in after}
         for cells, sign in ((days_after - days_before, 1), (days_before - days_after, -1)):
             self._count_people(journey, others, cells, sign)
+
+    def _count_paths(self, known: dict[int, Order], edits: dict[int, Order]) -> None:
+        """Count the orders whose path changes off their old and on their new one."""
+        for index, order in edits.items():
+            before = known.get(index)
+            if before is not None:
+                if has_same_path(before, order):
+                    continue
+                count_path(before, self._directory, self._changes, -1)
+            count_path(order, self._directory, self._changes, 1)
 
     def _count_people(self, journey: Journey, others: list[Order], cells: set[bytes], sign: int) -> None:
         """Count the person for cells, of a day or to date, that no other order counts it for, nor one that was dropped."""

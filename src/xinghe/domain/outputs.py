@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from xinghe.domain.events import CAMPAIGN_FUNNEL, DEAD_LETTER, ORDER_ATTRIBUTED
+from xinghe.domain.events import ATTRIBUTION_MODEL, CAMPAIGN_FUNNEL, DEAD_LETTER, ORDER_ATTRIBUTED
 from xinghe.domain.windows import Size
 
 TouchKind = Literal["view", "like", "comment", "collect", "share", "follow", "ad_click", "coupon_claim"]
@@ -186,6 +186,76 @@ class FunnelUpsert(Struct, frozen=True):
     ]
 
 
+class ModelCredit(Struct, frozen=True):
+    """What one campaign gets of all orders of a shop under one model."""
+
+    campaign_id: Annotated[
+        str | None,
+        Meta(
+            description="The campaign; organic:{shop_id} for touches without one, null for all merged campaigns "
+            "together.",
+        ),
+    ]
+    orders_micros: Annotated[int, Meta(ge=0, description="Share of the orders, in millionths of an order.")]
+    gmv_fen: Annotated[int, Meta(ge=0, description="Share of gmv_fen of the shop, gross, in fen.")]
+
+
+ModelCreditList = Annotated[list[ModelCredit], Meta(min_length=1)]
+
+
+class ModelCredits(Struct, frozen=True):
+    """The credits of a shop's campaigns by each model, by campaign_id.
+
+    Of each model ``orders_micros`` add up to 1,000,000 times ``orders`` and ``gmv_fen`` to that of the shop, exactly.
+    """
+
+    markov: Annotated[
+        ModelCreditList,
+        Meta(description="In proportion to removal effects in the Markov chain of order 1 of all paths."),
+    ]
+    shapley: Annotated[
+        ModelCreditList,
+        Meta(description="Shapley value: of each path equal shares to its different campaigns."),
+    ]
+    linear: Annotated[
+        ModelCreditList,
+        Meta(
+            description="Of each path equal shares to its places, a campaign touched several times in a row once."
+        ),
+    ]
+
+
+class ShopModels(Struct, frozen=True):
+    """How a shop's campaigns led to its orders, by models over the paths of all orders to date; the last record is the truth.
+
+    Only orders that a touch reached are in it: it tells how buyers came, not how many of those touched did not buy. Amounts are
+    gross. A null value says that no such order is left.
+    """
+
+    topic: ClassVar[str] = ATTRIBUTION_MODEL
+    key: ClassVar[str] = "shop_id"
+    shop_id: Annotated[str, Meta(min_length=1, description="The shop that was paid.")]
+    watermark_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Up to when events should have been complete when it was computed, event time, ms since 1970 UTC; "
+            "0 while that is unknown.",
+        ),
+    ]
+    orders: Annotated[int, Meta(ge=1, description="Orders that a touch reached in 30 days, to date.")]
+    gmv_fen: Annotated[int, Meta(ge=1, description="The sum of their amount_fen, gross, in fen.")]
+    paths: Annotated[int, Meta(ge=1, description="How many different paths of campaigns they came by.")]
+    merged_campaigns: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How many campaigns, beyond the 100 with the most orders, are counted as one with a null campaign_id.",
+        ),
+    ]
+    models: ModelCredits
+
+
 class DeadLetterHeaders(Struct, frozen=True):
     """The headers of a dead letter, UTF-8 text; its key and value are the bytes of the record that did not fit."""
 
@@ -201,8 +271,8 @@ class DeadLetterHeaders(Struct, frozen=True):
     source_offset: Annotated[str, Meta(pattern="^[0-9]+$", description="Its offset there, a decimal number.")]
 
 
-OutputRecord = OrderAttributed | FunnelUpsert
+OutputRecord = OrderAttributed | FunnelUpsert | ShopModels
 OUTPUT_RECORDS: dict[str, type[OutputRecord]] = {
-    record.topic: record for record in (OrderAttributed, FunnelUpsert)
+    record.topic: record for record in (OrderAttributed, FunnelUpsert, ShopModels)
 }
 """Output topic to the struct of its values; dead letters have the bytes of any record instead."""

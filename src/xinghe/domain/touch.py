@@ -46,6 +46,16 @@ def touches_in(segment: bytes) -> Iterator[Touch]:
         position += id_bytes
 
 
+def sources_in(segment: bytes) -> Iterator[int]:
+    """The sources of the touches of a segment, in their order."""
+    unpack_from = _ROW.unpack_from
+    position, end = 0, len(segment)
+    while position < end:
+        _hash, _time_ms, source, _kind, id_bytes = unpack_from(segment, position)
+        position += ROW_HEAD_BYTES + id_bytes
+        yield source
+
+
 def first_time_ms(segment: bytes) -> int:
     """The time of the first touch of a segment that has one."""
     time_ms: int = _ROW.unpack_from(segment)[1]

@@ -6,7 +6,7 @@ and encoded in C; only what a Lua number cannot hold is turned into text before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, Literal, NamedTuple
 
@@ -16,7 +16,7 @@ import orjson
 from xinghe.domain.windows import Size
 
 WRITES_MAX: Final = 500
-"""Windows and notes in one script call, so that Redis serves others again after some milliseconds."""
+"""Windows, notes and shops in one script call, so that Redis serves others again after some milliseconds."""
 EXACT_MAX: Final = 2**53
 """The largest whole number up to which Lua's numbers, which are doubles, have no gaps."""
 
@@ -59,6 +59,13 @@ class NoteWrite(NamedTuple):
     orders: Mapping[str, int] | None = NO_FIELDS
 
 
+class ModelsWrite(NamedTuple):
+    """The JSON of a shop's models; ``None`` deletes it."""
+
+    shop_id: str
+    json: str | None
+
+
 class CommitWrite(NamedTuple):
     """What one commit changed.
 
@@ -70,6 +77,7 @@ class CommitWrite(NamedTuple):
     notes: list[NoteWrite]
     changed: Iterable[str]
     updated_ms: int
+    models: Sequence[ModelsWrite] = ()
 
 
 class Part(NamedTuple):
@@ -81,19 +89,20 @@ class Part(NamedTuple):
 
 _encode = msgspec.msgpack.Encoder().encode
 
-NOTHING: Final = _encode(([], [], [], ""))
+NOTHING: Final = _encode(([], [], [], "", []))
 """The payload of a step that writes no figures."""
 
 
 def parts(commit: CommitWrite) -> Iterator[Part]:
-    """The commit in parts of at most ``WRITES_MAX`` windows and notes, in order; at least one.
+    """The commit in parts of at most ``WRITES_MAX`` windows, notes and shops, in order; at least one.
 
     The first names the campaigns, the last tells readers of them.
     """
     windows, notes = commit.windows, commit.notes
     changed = list(commit.changed)
     scores = _scores(commit, changed)
-    size = len(windows) + len(notes)
+    before_models = len(windows) + len(notes)
+    size = before_models + len(commit.models)
     for first in range(0, size or 1, WRITES_MAX):
         end = first + WRITES_MAX
         is_last = end >= size
@@ -103,6 +112,7 @@ def parts(commit: CommitWrite) -> Iterator[Part]:
                 [_exact(write) for write in notes[max(0, first - len(windows)) : max(0, end - len(windows))]],
                 scores if first == 0 else (),
                 orjson.dumps(changed).decode() if is_last and changed else "",
+                commit.models[max(0, first - before_models) : max(0, end - before_models)],
             )
         )
         yield Part(payload, is_last)

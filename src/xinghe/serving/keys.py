@@ -8,6 +8,8 @@ from xinghe.domain.windows import Size
 
 CAMPAIGNS: Final = "xinghe:campaigns"
 """Sorted set: campaign ids by the time of their last change."""
+SHOPS: Final = "xinghe:shops"
+"""Set: ids of the shops with models."""
 UPDATES: Final = "xinghe:updates"
 """Channel: JSON lists of the campaign ids that a commit changed."""
 
@@ -63,6 +65,15 @@ def day_notes(campaign_id: str, day_start_ms: int) -> str:
 def day_note(campaign_id: str, day_start_ms: int, note_id: str) -> str:
     """Hash: the figures of one day of one note in the campaign; the rest of the name is the note's id, colons and all."""
     return f"xinghe:campaign:{campaign_id}:{NOTE_DAY}:{day_start_ms}:{note_id}"
+
+
+def models(shop_id: str) -> str:
+    """String: the shop's credits by the data-driven models, the JSON of its last ``xinghe.attribution.model.v1``.
+
+    >>> models("s1")
+    'xinghe:shop:s1:models'
+    """
+    return f"xinghe:shop:{shop_id}:models"
 
 
 def sink(stage: str, partition: int) -> str:

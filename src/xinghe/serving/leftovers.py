@@ -9,30 +9,31 @@ from redis.asyncio import Redis
 
 from xinghe.serving import keys
 from xinghe.serving.client import text
-from xinghe.serving.commit import CommitWrite, NoteWrite, WindowWrite
+from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, WindowWrite
 
 SCAN_COUNT: Final = 500
 """Campaigns per step of the scan; hashing an id costs some microseconds, so a step some milliseconds."""
 
 
-def partition_of(campaign_id: str, partitions: int) -> int:
-    """The partition of a campaign's records: Kafka's default partitioner.
+def partition_of(name: str, partitions: int) -> int:
+    """The partition of the records of a campaign or shop: Kafka's default partitioner.
 
     >>> partition_of("c1", 16)
     3
     """
-    hashed: int = murmur2(campaign_id.encode())
+    hashed: int = murmur2(name.encode())
     return (hashed & 0x7FFF_FFFF) % partitions
 
 
 class Leftovers:
-    """The campaigns that a partition had in Redis before a rebuild, less what the rebuild wrote.
+    """The campaigns and shops that a partition had in Redis before a rebuild, less what the rebuild wrote.
 
     After a FLUSHALL there are none, and keeping track costs nothing.
     """
 
-    def __init__(self, redis: Redis, campaign_ids: frozenset[str]) -> None:
+    def __init__(self, redis: Redis, campaign_ids: frozenset[str], shop_ids: set[str]) -> None:
         self.campaign_ids = campaign_ids
+        self.shop_ids = shop_ids
         self._redis = redis
         self._windows: dict[str, set[tuple[str, int]]] = {campaign_id: set() for campaign_id in campaign_ids}
         self._notes: dict[str, set[tuple[int | None, str]]] = {
@@ -41,13 +42,18 @@ class Leftovers:
 
     @classmethod
     async def of(cls, redis: Redis, partition: int, partitions: int) -> Self:
-        """Find the partition's campaigns in the list of campaigns."""
+        """Find the partition's campaigns in the list of campaigns, its shops in the set of shops."""
         found = set()
         async for member, _ in redis.zscan_iter(keys.CAMPAIGNS, count=SCAN_COUNT):
             campaign_id = text(member)
             if partition_of(campaign_id, partitions) == partition:
                 found.add(campaign_id)
-        return cls(redis, frozenset(found))
+        shop_ids = set()
+        async for member in redis.sscan_iter(keys.SHOPS, count=SCAN_COUNT):
+            shop_id = text(member)
+            if partition_of(shop_id, partitions) == partition:
+                shop_ids.add(shop_id)
+        return cls(redis, frozenset(found), shop_ids)
 
     def keep(self, chunk: CommitWrite) -> None:
         """Note what the rebuild writes: it is no leftover."""
@@ -57,6 +63,12 @@ class Leftovers:
         for note in chunk.notes:
             if note.campaign_id in self.campaign_ids and note.fields is not None:
                 self._notes[note.campaign_id].add((note.day_start_ms, note.note_id))
+
+        self.shop_ids -= {models.shop_id for models in chunk.models}
+
+    def shops_removal(self) -> CommitWrite:
+        """What removes the models of the shops that are left."""
+        return CommitWrite([], [], [], 0, [ModelsWrite(shop_id, None) for shop_id in sorted(self.shop_ids)])
 
     async def removal(self, campaign_id: str) -> CommitWrite:
         """What removes the campaign's leftovers; the campaign itself, where no total was written."""

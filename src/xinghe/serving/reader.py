@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 from redis.asyncio import Redis
 
+from xinghe.domain.outputs import ShopModels
 from xinghe.domain.windows import Size, end_ms
 from xinghe.serving import keys
 from xinghe.serving.client import text
@@ -133,6 +135,24 @@ class FunnelReader:
             [keys.day_note(campaign_id, day_start_ms, note_id) for note_id in note_ids]
         )
         return self._note_funnels(campaign_id, note_ids, hashes)
+
+    async def shops(self) -> list[str]:
+        """The shops with models, by id."""
+        with unavailable_as_one_error(self._redis):
+            found: Any = await self._redis.smembers(keys.SHOPS)
+        return sorted(map(text, found))
+
+    async def models(self, shop_id: str) -> ShopModels | None:
+        """The shop's credits by the data-driven models; ``None`` while no touch has reached an order of it."""
+        key = keys.models(shop_id)
+        with unavailable_as_one_error(self._redis):
+            found = await self._redis.get(key)
+        if found is None:
+            return None
+        try:
+            return msgspec.json.decode(found, type=ShopModels)
+        except msgspec.DecodeError as error:
+            raise ServingDataError(key, f"does not hold the models of a shop ({error})") from error
 
     async def _ranked(self, ranking: str, limit: int | None) -> list[str]:
         """The members of a sorted set, the highest score first."""

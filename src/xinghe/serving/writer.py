@@ -138,6 +138,8 @@ class FunnelWriter:
                 removal = await leftovers.removal(campaign_id)
             if (answer := await self._fill_with(sequence, removal)) != "applied":
                 return answer
+        if leftovers.shop_ids:
+            return await self._fill_with(sequence, leftovers.shops_removal())
         return "applied"
 
     async def _fill_with(self, sequence: int, chunk: CommitWrite) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 from jsonschema import Draft7Validator
 
 from streams.topics import CAMPAIGNS_CHANGELOG, JOURNEYS_CHANGELOG, topic_specs
-from xinghe.domain.events import CAMPAIGN_DELTA, DEAD_LETTER, JOURNEY_MOVED
+from xinghe.domain.events import CAMPAIGN_DELTA, DEAD_LETTER, JOURNEY_MOVED, PATH_DELTA
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parents[2] / "schemas"
 DOCUMENT: dict[str, Any] = json.loads((SCHEMAS / "asyncapi.json").read_bytes())
 SPECIFICATION: dict[str, Any] = json.loads((HERE / "asyncapi" / "3.0.0.json").read_bytes())
-INTERNAL = {CAMPAIGN_DELTA, JOURNEY_MOVED, JOURNEYS_CHANGELOG, CAMPAIGNS_CHANGELOG}
+INTERNAL = {CAMPAIGN_DELTA, PATH_DELTA, JOURNEY_MOVED, JOURNEYS_CHANGELOG, CAMPAIGNS_CHANGELOG}
 
 
 def references(value: Any) -> Iterator[str]:

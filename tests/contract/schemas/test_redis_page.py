@@ -21,6 +21,8 @@ def test_every_key_is_there() -> None:
     built = {
         keys.CAMPAIGNS,
         keys.UPDATES,
+        keys.SHOPS,
+        keys.models("{shop_id}"),
         keys.total("{id}"),
         *(keys.window("{id}", size, 7).replace("7", "{start_ms}") for size in keys.INDEXED_SIZES),
         *(keys.windows("{id}", size) for size in keys.INDEXED_SIZES),

@@ -15,7 +15,7 @@ from tests.pipeline import BROKER_MS, Pipeline, Sent
 from xinghe.contracts.json_schemas import dead_letter_headers_schema, schema_of
 from xinghe.domain import events
 from xinghe.domain.catalogue import BY_MODEL, PLAIN
-from xinghe.domain.outputs import DeadLetterHeaders, FunnelUpsert, OrderAttributed
+from xinghe.domain.outputs import DeadLetterHeaders, FunnelUpsert, OrderAttributed, ShopModels
 
 MINUTE_MS = 60_000
 PAID_MS = BROKER_MS - 10 * MINUTE_MS
@@ -68,7 +68,12 @@ def sent() -> dict[str, list[Sent]]:
     pipeline.feed([events.NoteViewed(**touched(10, "n4", "c3"))])
     pipeline.settle()
     records = [record for task in (*pipeline.journeys, *pipeline.campaigns) for record in task.committed]
-    topics = (events.ORDER_ATTRIBUTED, events.CAMPAIGN_FUNNEL, events.DEAD_LETTER)
+    topics = (
+        events.ORDER_ATTRIBUTED,
+        events.CAMPAIGN_FUNNEL,
+        events.ATTRIBUTION_MODEL,
+        events.DEAD_LETTER,
+    )
     return {topic: [record for record in records if record.topic == topic] for topic in topics}
 
 
@@ -117,6 +122,19 @@ def test_upserts_decode_and_have_the_metrics_of_their_size(sent: dict[str, list[
         with_models += bool(names & by_model)
     assert sizes == {"1m", "1h", "1d", "total"}
     assert with_models > 0
+
+
+def test_models_decode_and_add_up(sent: dict[str, list[Sent]]) -> None:
+    records = list(values(sent[events.ATTRIBUTION_MODEL]))
+    assert len(records) == 2
+    for record, value in records:
+        validator(record.topic).validate(json.loads(value))
+        models = msgspec.json.decode(value, type=ShopModels)
+        assert record.key == models.shop_id.encode()
+        assert msgspec.to_builtins(models) == json.loads(value)
+        for credits_ in msgspec.structs.asdict(models.models).values():
+            assert sum(credit.orders_micros for credit in credits_) == models.orders * 1_000_000
+            assert sum(credit.gmv_fen for credit in credits_) == models.gmv_fen
 
 
 def test_dead_letters_have_the_headers(sent: dict[str, list[Sent]]) -> None:

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from tests.pipeline import BROKER_MS, Pipeline, Sent
-from xinghe.domain.delta import Delta
-from xinghe.domain.events import CAMPAIGN_DELTA, CouponClaimed, NoteViewed, OrderPaid
+from xinghe.domain.delta import Delta, PathDelta
+from xinghe.domain.events import CAMPAIGN_DELTA, PATH_DELTA, CouponClaimed, NoteViewed, OrderPaid
 from xinghe.domain.windows import DAY_MS, FUTURE_MS, MINUTE_MS
 
 TIME_MS = 1_790_000_000_000
@@ -259,3 +259,31 @@ def test_the_arrivals_of_duplicates_do_not_pile_up() -> None:
         if sent.topic == CAMPAIGN_DELTA
     ]
     assert [len(delta.arrived_ms) for delta in deltas] == [1, 1]
+
+
+def test_each_commit_tells_a_shop_once_what_changed_in_its_paths() -> None:
+    pipeline = Pipeline(1)
+
+    def view(event_id: str, shop_id: str, before_ms: int, campaign_id: str) -> NoteViewed:
+        return NoteViewed(event_id, "p1", TIME_MS - before_ms, "n1", shop_id, campaign_id)
+
+    def order(shop_id: str, order_id: str) -> OrderPaid:
+        return OrderPaid(order_id, "p1", TIME_MS, shop_id, order_id, "i1", 100)
+
+    def told() -> list[tuple[bytes | None, set[tuple[tuple[str, ...], int, int]]]]:
+        return [
+            (sent.key, set(msgspec.msgpack.decode(sent.value or b"", type=PathDelta).paths))
+            for sent in pipeline.journeys[0].committed
+            if sent.topic == PATH_DELTA
+        ]
+
+    pipeline.feed([view("a", "s1", 2, "c1"), view("b", "s2", 2, "c2"), order("s1", "o1"), order("s2", "o2")])
+    pipeline.feed([order("s1", "o3"), order("s3", "without a touch")])
+    pipeline.commit_journeys()
+    assert told() == [(b"s1", {(("c1",), 2, 200)}), (b"s2", {(("c2",), 1, 100)})]
+    pipeline.feed([view("c", "s1", 1, "c1")])  # the path of channels is the same
+    pipeline.commit_journeys()
+    assert len(told()) == 2
+    pipeline.feed([view("d", "s1", 3, "c3")])
+    pipeline.commit_journeys()
+    assert told()[2:] == [(b"s1", {(("c1",), -2, -200), (("c3", "c1"), 2, 200)})]

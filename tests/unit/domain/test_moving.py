@@ -45,10 +45,11 @@ def play(shopper: Shopper, steps: Sequence[Step]) -> None:
         getattr(shopper, what)(*args)
 
 
-def counted(*shoppers: Shopper) -> tuple[dict[Any, int], dict[Any, int]]:
+def counted(*shoppers: Shopper) -> tuple[dict[Any, int], ...]:
     """What they count in sum, by names: the numbers of sources differ."""
     counts: Counter[Any] = Counter()
     people: Counter[Any] = Counter()
+    paths: Counter[Any] = Counter()
     for shopper in shoppers:
         sources, campaigns = shopper.directory.sources, shopper.directory.campaigns
         for (source, minute, metric), amount in shopper.rules.changes.counts.items():
@@ -56,7 +57,11 @@ def counted(*shoppers: Shopper) -> tuple[dict[Any, int], dict[Any, int]]:
             counts[campaigns[shopper.directory.campaign_of[source]], note, minute, metric] += amount
         for (campaign, day, metric), amount in shopper.rules.changes.people.items():
             people[campaigns[campaign], day, metric] += amount
-    return {cell: n for cell, n in counts.items() if n}, {cell: n for cell, n in people.items() if n}
+        for (shop_id, path), (orders, fen) in shopper.rules.changes.paths.items():
+            names = tuple(campaigns[campaign] for campaign in path)
+            paths[shop_id, names, "orders"] += orders
+            paths[shop_id, names, "gmv_fen"] += fen
+    return tuple({cell: n for cell, n in each.items() if n} for each in (counts, people, paths))
 
 
 def move(old: Shopper, new: Shopper) -> None:
@@ -112,7 +117,7 @@ def test_what_was_dropped_from_either_stays_counted_once() -> None:
         shopper.happens(500, "v", event_id="view again")
     assert old.journey.kept
     move(old, new)
-    _, people = counted(old, new)
+    _, people, _ = counted(old, new)
     # Both were counted for the same days and to date before they were known to be one.
     assert set(people.values()) == {1}
 
@@ -123,7 +128,7 @@ def test_a_cell_whose_day_was_forgotten_counts_to_date_only() -> None:
     old.journey.kept = [pack_cell(campaign, 0, 0)]
     old.rules.changes.people[campaign, 0, 0] += 1
     move(old, new)
-    assert counted(old, new) == ({}, {("c1", 0, 0): 1})
+    assert counted(old, new) == ({}, {("c1", 0, 0): 1}, {})
 
 
 def test_depth_of_what_was_dropped_moves_and_is_kept_over_a_restart() -> None:
@@ -137,7 +142,7 @@ def test_depth_of_what_was_dropped_moves_and_is_kept_over_a_restart() -> None:
     new.rules.recover(new.journey)
     new.happens(500, "v")
     new.happens(500, "l")
-    _, people = counted(old, new)
+    _, people, _ = counted(old, new)
     depths = {cell: count for cell, count in people.items() if cell[2] >= FIRST_AUDIENCE}
     assert depths == {("like", 0, FIRST_AUDIENCE + 1): 1, ("view", 0, FIRST_AUDIENCE + 1): 1}
 

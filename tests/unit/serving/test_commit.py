@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from xinghe.serving.commit import WRITES_MAX, CommitWrite, NoteWrite, WindowWrite, parts
+from xinghe.serving.commit import WRITES_MAX, CommitWrite, ModelsWrite, NoteWrite, WindowWrite, parts
 
 
 def unpacked(commit: CommitWrite) -> list[list[Any]]:
@@ -26,12 +26,13 @@ def test_a_small_commit_is_one_part() -> None:
             [["c1", "n1", {"gmv_fen": 7}, None, None, {}]],
             [5, "c1"],
             '["c1"]',
+            [],
         ]
     ]
 
 
 def test_an_empty_commit_is_one_part_that_publishes_nothing() -> None:
-    assert unpacked(CommitWrite([], [], [], 0)) == [[[], [], [], ""]]
+    assert unpacked(CommitWrite([], [], [], 0)) == [[[], [], [], "", []]]
 
 
 def test_a_large_commit_keeps_order_and_bound() -> None:
@@ -45,6 +46,15 @@ def test_a_large_commit_keeps_order_and_bound() -> None:
     assert [note[1] for payload in payloads for note in payload[1]] == [note.note_id for note in notes]
     assert [payload[2] for payload in payloads] == [[5, "c1"], [], []]
     assert [payload[3] for payload in payloads] == ["", "", '["c1"]']
+
+
+def test_models_come_after_notes_within_the_bound() -> None:
+    notes = [NoteWrite("c1", f"n{i}", {"gmv_fen": i}) for i in range(WRITES_MAX - 1)]
+    models = [ModelsWrite(f"s{i}", None if i else "{}") for i in range(3)]
+    commit = CommitWrite([], notes, [], 5, models)
+    assert [len(payload[1]) for payload in unpacked(commit)] == [WRITES_MAX - 1, 0]
+    assert [payload[4] for payload in unpacked(commit)] == [[["s0", "{}"]], [["s1", None], ["s2", None]]]
+    assert [part.is_last for part in parts(commit)] == [False, True]
 
 
 def test_figures_beyond_the_exact_range_of_lua_go_as_text() -> None:
