@@ -87,7 +87,7 @@ class Truth:
 
     ``refused`` are the refunds that need a dead letter, ``waiting`` those without an order and whether its time is
     past; ``unsure`` may have been refused by the order in which records came. ``dead_letters`` are those that must be there,
-    ``waiting_letters`` those that may, ``unsure_letters`` those that may and are named. ``either_letters`` are of refunds that
+    ``waiting_letters`` those that may (``waiting_of`` has the refund of each), ``unsure_letters`` those that may and are named. ``either_letters`` are of refunds that
     came under several ids of a person: of each at least one of its letters must be there.
 
     ``person_of`` has the person of each id that a link names; ``refused_ids`` are the ids whose own link closes a circle.
@@ -115,6 +115,7 @@ class Truth:
     unsure: set[RefundKey] = field(default_factory=set)
     dead_letters: dict[Place, DeadLetter] = field(default_factory=dict)
     waiting_letters: dict[Place, DeadLetter] = field(default_factory=dict)
+    waiting_of: dict[Place, RefundKey] = field(default_factory=dict)
     unsure_letters: dict[Place, DeadLetter] = field(default_factory=dict)
     either_letters: list[dict[Place, DeadLetter]] = field(default_factory=list)
     person_of: dict[str, str] = field(default_factory=dict)

@@ -172,7 +172,9 @@ class Recomputation:
                     # Which of them the stream has refused depends on which it knew before the link.
                     truth.either_letters.append(letters)
             elif truth.waiting.get(key):
-                truth.waiting_letters |= _letters("order_unknown", firsts.values())
+                letters = _letters("order_unknown", firsts.values())
+                truth.waiting_letters |= letters
+                truth.waiting_of |= dict.fromkeys(letters, key)
             elif key in truth.unsure:
                 truth.unsure_letters |= _letters("refund_exceeds_order", firsts.values())
 

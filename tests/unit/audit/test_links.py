@@ -169,6 +169,22 @@ def test_a_refused_refund_of_two_ids_has_a_letter_under_one_or_both() -> None:
     assert letter_differences(truth, found_letters())[0] == (place, "refund_exceeds_order", None)
 
 
+def test_a_refund_of_two_ids_that_waited_too_long_waits_once_whatever_letters_it_has() -> None:
+    refund = refunded("r", 0)
+    records = [record(refund, 0), record(replace(refund, person_id="p2"), 0, partition=1)]
+    others = [
+        record(link("p2", "p1"), 0, partition=1),
+        record(view("v", 30 * DAY_MS), 0),
+        record(view("w", 40 * DAY_MS, person_id="p2"), 0, partition=1),
+    ]
+    truth = truth_of_records([*records, *others], partitions=2)
+    first, second = (letter(each, "order_unknown") for each in records)
+    for letters, still_waiting in (((), 1), ((first,), 0), ((second,), 0), ((first, second), 0)):
+        findings = Findings()
+        assert compare_dead_letters(truth, found_letters(*letters), findings) == still_waiting
+        assert not findings.differences
+
+
 def attribution_fields(*told: tuple[str, int]) -> list[tuple[str, Any]]:
     """The fields that differ where an order of p1 is told under ids with revisions; p2 is linked to it."""
     truth = truth_of([paid("o", 0), link("p2", "p1")])
