@@ -24,7 +24,8 @@ class Links:
 
     ``person_of`` gives the person of each id that a link names, their own id too. ``accepted`` is how many count;
     ``repeated`` and ``circular`` are those for the dead letters, and ``duplicates`` how many came before.
-    ``newest_ms`` is by person the time of the newest link that is the first of its id, by which others join what is kept.
+    ``newest_ms`` is by person the time of the newest link that is the first of its id, by which others join what is kept;
+    one that closes a circle too, since journeys go round it, but none of an id to itself.
     """
 
     def __init__(self, links: Iterable[PlacedLink]) -> None:
@@ -46,6 +47,8 @@ class Links:
         self.accepted = len(first) - len(refused)
         self.newest_ms: defaultdict[str, int] = defaultdict(int)
         for person_id, link in first.items():
+            if link.event.linked_person_id == person_id:
+                continue  # it joins nothing and moves nothing
             person = self.person_of[person_id]
             self.newest_ms[person] = max(self.newest_ms[person], link.event.time_ms)
 

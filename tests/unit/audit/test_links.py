@@ -98,6 +98,12 @@ def test_an_event_more_than_31_days_before_a_link_is_named() -> None:
         assert truth.apart_campaigns == ({"c1"} if is_named else set())
 
 
+def test_a_link_to_itself_names_nobody() -> None:
+    assert not truth_of([view("v", 0), link("p1", "p1", at_ms=40 * DAY_MS)]).apart
+    around = [link("p1", "p2"), link("p2", "p1", at_ms=40 * DAY_MS)]
+    assert truth_of([view("v", 0), *around]).apart.keys() == {"p1"}
+
+
 RECORDS = [
     record(link("p1", "p2", "l1"), 0),
     record(link("p1", "p2", "l1"), 1),
