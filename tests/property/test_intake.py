@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from tests.pipeline import BROKER_MS, Pipeline
 from xinghe.audit.judge import RejectedError, accepted
 from xinghe.audit.record import SourceRecord
-from xinghe.domain.events import CAMPAIGN_EVENTS, JOURNEY_EVENTS, CampaignConfigured, NoteViewed
+from xinghe.domain.events import CAMPAIGN_EVENTS, JOURNEY_EVENTS, LINK_EVENTS, CampaignConfigured, NoteViewed
 from xinghe.domain.windows import FUTURE_MS, HOUR_MS
 
 GOOD: Final[dict[str, Any]] = {
     "event_id": "e1",
     "person_id": "p1",
+    "linked_person_id": "p9",
     "time_ms": 1_790_000_000_000,
     "note_id": "n1",
     "shop_id": "s1",
@@ -77,7 +78,7 @@ SNIPPETS: Final = (
 )
 LONG: Final = {b"@deep@": b"[" * 3_000 + b"]" * 3_000, b"@long@": b"y" * 70_000, b"@open@": b"[" * 60_000}
 """What stands for too many bytes to print."""
-EVENTS: Final = (*JOURNEY_EVENTS, *CAMPAIGN_EVENTS)
+EVENTS: Final = (*JOURNEY_EVENTS, *LINK_EVENTS, *CAMPAIGN_EVENTS)
 
 
 @st.composite
@@ -146,6 +147,6 @@ def test_each_record_is_judged_as_the_audit_judges_it(
         if (reason := judged(SourceRecord(topic, 0, offset, BROKER_MS, key, value))) is not None
     }
     # What is older than 31 days behind the newest depends on the order of arrival: the audit does not judge it. Nor does it
-    # judge refunds, which are accepted first.
-    later = {"too_late", "order_unknown"}
+    # judge refunds and links, which are accepted first.
+    later = {"too_late", "order_unknown", "link_repeated", "link_circular"}
     assert {at: reason for at, reason in found.items() if reason not in later} == expected
