@@ -197,6 +197,28 @@ _links = st.lists(
 )
 
 
+LINKED: Final[tuple[tuple[tuple[str, str], ...], ...]] = (
+    *((), (), (), ()),
+    (("p1", "p2"), ("p2", "p6"), ("p6", "p7")),
+    (("p7", "p6"), ("p6", "p1")),
+    (("p1", "p7"), ("p2", "p7"), ("p6", "p7")),
+    (("p6", "p6"), ("p1", "p6")),
+    (("p1", "p6"), ("p6", "p1"), ("p2", "p6")),
+    (("p1", "p2"), ("p2", "p1"), ("p7", "p1")),
+    (("p1", "p6"), ("p6", "p2"), ("p2", "p1"), ("p7", "p6")),
+    (("p7", "p6"), ("p6", "p2"), ("p2", "p7")),
+    (("p1", "p6"), ("p6", "p2"), ("p2", "p7"), ("p7", "p1")),
+)
+"""Old and new ids, which seldom come together by chance: chains, many to one, to itself, circles of two to four with others
+linked to them."""
+
+
+@st.composite
+def _shaped_links(draw: st.DrawFn) -> list[PersonLinked]:
+    pairs = draw(st.sampled_from(LINKED))
+    return [PersonLinked(f"m{n}", old, draw(times_ms), new) for n, (old, new) in enumerate(pairs)]
+
+
 @st.composite
 def linked_events(draw: st.DrawFn) -> list[Any]:
     """Events of few people under several ids, the same event under two at times, with links among the ids: chains, many
@@ -208,4 +230,4 @@ def linked_events(draw: st.DrawFn) -> list[Any]:
         msgspec.structs.replace(event, person_id=draw(st.sampled_from(ids)))
         for event in draw(journey_events(max_events=14))
     ]
-    return draw(st.permutations([*events, *draw(_links)]))
+    return draw(st.permutations([*events, *draw(_shaped_links()), *draw(_links)]))
