@@ -24,16 +24,16 @@ async def main(bootstrap: str) -> None:
         auto_offset_reset="earliest",
         group_id=None,
     )
-    orders: dict[tuple[str, str], dict[str, Any]] = {}
+    orders: dict[str, dict[str, Any]] = {}
     async with consumer:
         async for record in consumer:
             attribution = json.loads(record.value)
-            order = attribution["person_id"], attribution["order_id"]
-            known = orders.get(order)
-            # The largest revision is the whole truth and replaces those before; one seen again changes nothing.
+            order_id = attribution["order_id"]
+            known = orders.get(order_id)
+            # Under whichever of its person's ids it was told: the largest revision is the whole truth and replaces those before; one seen again changes nothing.
             if known is not None and attribution["revision"] <= known["revision"]:
                 continue
-            orders[order] = attribution
+            orders[order_id] = attribution
             print(json.dumps(shown(attribution)), flush=True)
 
 

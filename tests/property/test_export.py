@@ -11,26 +11,24 @@ from xinghe.domain.metrics import MODELS
 from xinghe.export.attributions import Attributions
 from xinghe.export.funnel import FunnelWindows
 
-REVISIONS = st.tuples(st.sampled_from(["p1", "p2"]), st.sampled_from(["o1", "o2"]), st.integers(1, 4))
+REVISIONS = st.tuples(st.sampled_from(["o1", "o2"]), st.integers(1, 4))
 UPSERTS = st.tuples(st.sampled_from(["c1", "c2"]), st.integers(0, 2), st.none() | st.integers(0, 9))
 
 
 @given(st.lists(REVISIONS, max_size=20))
-def test_the_largest_revision_of_each_order(revisions: list[tuple[str, str, int]]) -> None:
+def test_the_largest_revision_of_each_order(revisions: list[tuple[str, int]]) -> None:
     table = Attributions()
-    for person_id, order_id, revision in revisions:
+    for order_id, revision in revisions:
         # The amount tells the revision.
-        order = attribution(order_id, [credit("c1", revision)], revision=revision, person_id=person_id)
-        table.add(record_of(order))
+        table.add(record_of(attribution(order_id, [credit("c1", revision)], revision=revision)))
 
     expected = {
-        (person_id, order_id, max(each[2] for each in revisions if each[:2] == (person_id, order_id)))
-        for person_id, order_id, _ in revisions
+        (order_id, max(each[1] for each in revisions if each[0] == order_id)) for order_id, _ in revisions
     }
     names = [column.name for column in table.columns]
     rows = [dict(zip(names, row, strict=True)) for row in table.rows()]
     assert len(table) == len(expected)
-    assert sorted((row["person_id"], row["order_id"], row["gmv_fen"]) for row in rows) == sorted(
+    assert sorted((row["order_id"], row["gmv_fen"]) for row in rows) == sorted(
         order for order in expected for _ in MODELS
     )
 

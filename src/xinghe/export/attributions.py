@@ -46,7 +46,8 @@ class Attributions:
     topic: Final = ORDER_ATTRIBUTED
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str], tuple[int, bytes]] = {}
+        # By order alone: ids of one person that are linked later may each have told it (ARCHITECTURE.md, R17).
+        self._last: dict[str, tuple[int, bytes]] = {}
         self._decode = msgspec.json.Decoder(OrderAttributed).decode
 
     def __len__(self) -> int:
@@ -63,15 +64,14 @@ class Attributions:
             order = self._decode(record.value or b"")
         except msgspec.DecodeError as error:
             raise UnreadableRecordError(record, error) from error
-        key = (order.person_id, order.order_id)
-        revision, _ = self._last.get(key, (0, b""))
+        revision, _ = self._last.get(order.order_id, (0, b""))
         if order.revision > revision:
-            self._last[key] = (order.revision, record.value)
+            self._last[order.order_id] = (order.revision, record.value)
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """The rows, by person and order."""
-        for key in sorted(self._last):
-            order = self._decode(self._last[key][1])
+        """The rows, by order."""
+        for order_id in sorted(self._last):
+            order = self._decode(self._last[order_id][1])
             for model, credits_ in msgspec.structs.asdict(order.credits).items():
                 for index, credit in enumerate(credits_ or ()):
                     yield (*_of_order(order), model, index, *_of_credit(credit))

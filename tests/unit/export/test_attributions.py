@@ -58,10 +58,16 @@ def test_the_last_revision_of_each_order_wins_whenever_it_is_read() -> None:
         attribution("o1", [credit(campaign, 500)], revision=revision)
         for revision, campaign in enumerate(("c1", "c2"), 1)
     )
-    other = attribution("o1", [credit("c3", 7)], person_id="p2")
+    other = attribution("o2", [credit("c3", 7)], person_id="p2")
     for order in ((first, other, second), (first, second, first, other)):
         campaigns = {(row["person_id"], row["campaign_id"]) for row in rows(*order)}
         assert campaigns == {("p1", "c2"), ("p2", "c3")}
+
+
+def test_an_order_that_was_told_under_two_ids_of_its_person_is_one() -> None:
+    old = attribution("o1", [credit("c1", 500)], revision=2, person_id="old")
+    new = attribution("o1", [credit("c2", 500)], revision=3, person_id="new")
+    assert {(row["person_id"], row["campaign_id"]) for row in rows(old, new)} == {("new", "c2")}
 
 
 def test_what_an_older_version_did_not_write_is_null() -> None:
