@@ -8,8 +8,8 @@ transaction of its own, so that whatever is killed, each is done once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -120,7 +120,7 @@ class Identities:
         for event in forwarded:
             self._add_event(person, journey, event)
 
-    def _refuse(self, person: bytes, link: Link, around: Any) -> None:
+    def _refuse(self, person: bytes, link: Link, around: Sequence[str]) -> None:
         """Keep an id what it is: its link closes a circle. It remains the first link of the id."""
         link.is_circular = True
         self._links.put(person, link)

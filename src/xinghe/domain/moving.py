@@ -155,12 +155,14 @@ def add(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney) 
 def _adopt(rules: JourneyRules, key: bytes, journey: Journey, kept: Iterable[tuple[int, int, int]]) -> None:
     """Keep the cells of rows that were dropped from the other journey, and count the person for them."""
     people = rules.changes.people
+    known = set(_cells(rules.directory, journey))
+    known |= {any_day(cell) for cell in known}
     for source, metric, day in kept:
         campaign = rules.directory.campaign_of[source]
         cell = pack_cell(campaign, metric, day)
-        known = set(_cells(rules.directory, journey))
         if day and cell not in known:
             people[campaign, day, metric] += 1
-        if any_day(cell) not in {any_day(one) for one in known}:
-            people[campaign, 0, metric] += 1
+        if any_day(cell) not in known:
+            people[campaign, TOTAL, metric] += 1
+        known |= {cell, any_day(cell)}
         rules.keep(key, journey, cell)
