@@ -249,7 +249,9 @@ class JourneysProcessor:
         rules = self._rules
         changes, sources = rules.changes, self._directory.sources
         self._identities.prepare()
+        rules.settle()
         self._send_attributions(changes)
+        rules.trim()
         for refund, reason, detail in changes.refusals:
             topic = events.OrderRefunded.topic
             # It came under the id in it, which may have been linked to this person since.

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import structs
 
 from xinghe.domain.audience import audiences_in, facts_by_shop
+from xinghe.domain.conversion_rules import CONVERSION_METRIC, CONVERSION_PEOPLE
 from xinghe.domain.counted import CELL_BYTES, any_day, cells_in, day_number, pack_cell, unpack_cell
 from xinghe.domain.directory import Directory
 from xinghe.domain.identity import MovedJourney, MovedTouch
 from xinghe.domain.journey import Conversion, Journey, conversions_in
-from xinghe.domain.journey_rules import CONVERSION_METRIC, CONVERSION_PEOPLE, JourneyRules
+from xinghe.domain.journey_rules import JourneyRules
 from xinghe.domain.metrics import FIRST_AUDIENCE
 from xinghe.domain.order import Order, pack_touch
 from xinghe.domain.order_figures import figures_of
@@ -23,8 +24,9 @@ from xinghe.domain.windows import MINUTE_MS
 Renumber = Callable[[int], int]
 
 
-def take_out(rules: JourneyRules, journey: Journey) -> MovedJourney:
+def take_out(rules: JourneyRules, key: bytes, journey: Journey) -> MovedJourney:
     """All of a journey, whose figures are taken back: as if none of it had been counted."""
+    rules.release(key, journey)
     counts, people = rules.changes.counts, rules.changes.people
     for counted, amount in _counted(rules, journey):
         counts[counted] -= amount
@@ -128,6 +130,7 @@ def _renumbered(order: Order, number: Renumber) -> Order:
 
 def add(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney) -> None:
     """Add a journey that was taken out to another, event by event; what both have counts once."""
+    rules.settle_one(key, journey)  # who is counted already must be known
     directory = rules.directory
     numbers = [
         directory.number((source.shop_id, source.campaign_id, source.note_id, source.item_id))
