@@ -20,7 +20,7 @@ from xinghe.domain.directory import Directory
 from xinghe.domain.journey import ORDERS, WAITING, Journey, part_number
 from xinghe.domain.kept import is_kept
 from xinghe.domain.order import Order, Refund, counting_refunds, pack_touch, refunded_fen
-from xinghe.domain.order_figures import credited_campaigns, figures_of
+from xinghe.domain.order_figures import OrderFigures, credited_campaigns
 from xinghe.domain.order_path import count_path, has_same_path
 from xinghe.domain.pending import Pending
 from xinghe.domain.purchases import relations
@@ -238,17 +238,14 @@ class OrderRules:
         """Count the difference between orders and those that replace them."""
         before: set[bytes] = set()
         after: set[bytes] = set()
-        counts = self._changes.counts
+        figures = OrderFigures(self._directory, self._windows.half_life_ms)
         for order in known.values():
-            for cell, amount in figures_of(order, self._directory, self._windows.half_life_ms).counts.items():
-                counts[cell] -= amount
+            figures.add(order, -1)
             before.update(cells_in(order.people))
         for order in edits.values():
-            figures = figures_of(order, self._directory, self._windows.half_life_ms)
-            for cell, amount in figures.counts.items():
-                counts[cell] += amount
-            order.people = figures.people
+            order.people = figures.add(order)
             after.update(cells_in(order.people))
+        figures.add_to(self._changes.counts)
         self._count_paths(known, edits)
         before.update([any_day(cell) for cell in before])
         after.update([any_day(cell) for cell in after])

@@ -39,6 +39,9 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
     weights_sum = sum(weights)
     if weights_sum <= 0 or min(weights) < 0:
         raise ValueError(f"weights must be 0 or more, and one above 0: {list(weights)}")
+    if min(weights) == max(weights):
+        part, left = divmod(total, len(weights))
+        return [part + 1] * left + [part] * (len(weights) - left)
     parts: list[int] = []
     remainders: list[int] = []
     for weight in weights:
