@@ -239,10 +239,10 @@ class OrderRules:
         before: set[bytes] = set()
         after: set[bytes] = set()
         figures = OrderFigures(self._directory, self._windows.half_life_ms)
-        for order in known.values():
-            figures.add(order, -1)
-            before.update(cells_in(order.people))
-        for order in edits.values():
+        for index, order in edits.items():
+            if index in known:
+                figures.add(known[index], -1)
+                before.update(cells_in(known[index].people))
             order.people = figures.add(order)
             after.update(cells_in(order.people))
         figures.add_to(self._changes.counts)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from xinghe.domain.attribution import first_touch, linear, position_based, time_decay
 from xinghe.domain.attribution.split import split
 from xinghe.domain.metrics import MODELS
-from xinghe.domain.order import ORDER_MICROS, Order, counting_refunds, winner_of
+from xinghe.domain.order import ORDER_MICROS, Order, counting_refunds
 from xinghe.domain.touch import Touch, touches_in
 
 PATH_TOUCHES_MAX: Final = 100
@@ -42,27 +43,32 @@ class Shares(NamedTuple):
     gmv_fen: Sequence[int]
 
 
-def shares_of(order: Order, half_life_ms: int) -> list[Shares]:
+def shares_of(order: Order, half_life_ms: int) -> Sequence[Shares]:
     """How each of ``MODELS`` shares an order, before refunds: among its path, but for last touch, which has the winner alone.
 
     For each model ``orders_micros`` add up to 1,000,000, ``gmv_fen`` to the amount of the order.
     """
-    winner = winner_of(order)
-    by_winner = Shares([winner], [ORDER_MICROS], [order.amount_fen])
-    path = [] if winner is None else list(touches_in(order.path))
-    if len(path) <= 1:
-        return [by_winner] * len(MODELS)
-    times_ms = [touch.time_ms for touch in path]
+    return _shares(order.path, order.winner, order.amount_fen, half_life_ms)
+
+
+# An order that changes is shared for its figures, for its attribution, and to take it back when it changes again. So
+# many entries are two for each order of a journey that is full of them, some 40 kB each with the longest paths.
+@lru_cache(maxsize=1_024)
+def _shares(path: bytes, winner: bytes, amount_fen: int, half_life_ms: int) -> Sequence[Shares]:
+    touch = next(touches_in(winner), None)
+    by_winner = Shares((touch,), (ORDER_MICROS,), (amount_fen,))
+    touches = () if touch is None else tuple(touches_in(path))
+    if len(touches) <= 1:
+        return (by_winner,) * len(MODELS)
+    times_ms = [one.time_ms for one in touches]
     weights = (
         first_touch.weights(times_ms),
         linear.weights(times_ms),
         time_decay.weights(times_ms, half_life_ms),
         position_based.weights(times_ms),
     )
-    return [
-        by_winner,
-        *(Shares(path, split(ORDER_MICROS, each), split(order.amount_fen, each)) for each in weights),
-    ]
+    by_path = (Shares(touches, split(ORDER_MICROS, each), split(amount_fen, each)) for each in weights)
+    return (by_winner, *by_path)
 
 
 def credits_of(order: Order, half_life_ms: int) -> list[list[Credit]]:

@@ -42,13 +42,10 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
     if min(weights) == max(weights):
         part, left = divmod(total, len(weights))
         return [part + 1] * left + [part] * (len(weights) - left)
-    parts: list[int] = []
-    remainders: list[int] = []
-    for weight in weights:
-        part, remainder = divmod(total * weight, weights_sum)
-        parts.append(part)
-        remainders.append(remainder)
+    scaled = [total * weight for weight in weights]
+    parts = [one // weights_sum for one in scaled]
     if left := total - sum(parts):
+        remainders = [one % weights_sum for one in scaled]
         # The sort is stable, also in reverse: of equal remainders the earlier comes first.
         for index in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:left]:
             parts[index] += 1
