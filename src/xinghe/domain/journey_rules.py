@@ -409,9 +409,9 @@ class JourneyRules:
             elif journey.orders:
                 self._drop_order(key, journey, cells)
             elif journey.waiting:
-                self._orders.refuse_waiting(
-                    key, journey, 1 + min(refund.time_ms for refund in journey.waiting)
-                )
+                times_ms = sorted(refund.time_ms for refund in journey.waiting)
+                excess = min(journey.events - self.journey_events_max, len(times_ms))
+                self._orders.refuse_waiting(key, journey, times_ms[excess - 1] + 1)
             else:
                 break
             self.changes.evicted += events_before - journey.events

@@ -18,7 +18,7 @@ from xinghe.domain.coupons import CLAIM_WINDOW_MS, redeemed
 from xinghe.domain.delta import Changes
 from xinghe.domain.directory import Directory
 from xinghe.domain.journey import ORDERS, WAITING, Journey, part_number
-from xinghe.domain.kept import is_kept
+from xinghe.domain.kept import not_kept
 from xinghe.domain.order import Order, Refund, counting_refunds, pack_touch, refunded_fen
 from xinghe.domain.order_figures import OrderFigures, credited_campaigns
 from xinghe.domain.order_path import count_path, has_same_path
@@ -74,10 +74,10 @@ class OrderRules:
             order.revision = max(order.revision, known.revision)  # an order that was moved here has its own
         refunds = [
             *(known.refunds if known is not None else ()),
-            *self._take_waiting(key, journey, order.order_id),
+            *self._take_waiting(key, pending, order.order_id),
         ]
         order.refunds = _ranked(refund for refund in refunds if refund.time_ms >= order.time_ms)
-        self._wait(key, journey, [refund for refund in refunds if refund.time_ms < order.time_ms])
+        self._wait(key, pending, [refund for refund in refunds if refund.time_ms < order.time_ms])
         pending.put_order(index, order)
         return True
 
@@ -96,7 +96,7 @@ class OrderRules:
         journey = pending.journey
         index = pending.place_of(refund.order_id)
         order = journey.orders[index] if journey.orders is not None and index is not None else None
-        refunds = self._take_waiting(key, journey, refund.order_id)
+        refunds = self._take_waiting(key, pending, refund.order_id)
         if order is not None:
             refunds += order.refunds
         known = next((one for one in refunds if one.refund_id == refund.refund_id), None)
@@ -105,9 +105,9 @@ class OrderRules:
             refunds = [one for one in refunds if one is not known] + [refund]
             journey.events += known is None
         if order is None:
-            self._wait(key, journey, refunds)
+            self._wait(key, pending, refunds)
             return is_new
-        self._wait(key, journey, [one for one in refunds if one.time_ms < order.time_ms])
+        self._wait(key, pending, [one for one in refunds if one.time_ms < order.time_ms])
         if is_new:
             of_order = _ranked(one for one in refunds if one.time_ms >= order.time_ms)
             pending.put_order(index, structs.replace(order, refunds=of_order))
@@ -128,17 +128,21 @@ class OrderRules:
             detail = f"$.order_id: no payment of order {refund.order_id!r} at or before the refund has come"
             self._changes.refusals.append((refund, "order_unknown", detail))
 
-    def _take_waiting(self, key: bytes, journey: Journey, order_id: str) -> list[Refund]:
-        waiting = journey.waiting or []
-        taken = [refund for refund in waiting if refund.order_id == order_id]
-        if taken:
-            journey.waiting = [refund for refund in waiting if refund.order_id != order_id] or None
-            self._mark((key, part_number(WAITING, 0)))
-        return taken
+    def _take_waiting(self, key: bytes, pending: Pending, order_id: str) -> list[Refund]:
+        if order_id not in pending.awaited:
+            return []
+        pending.awaited.remove(order_id)
+        waiting = pending.journey.waiting or []
+        pending.journey.waiting = [refund for refund in waiting if refund.order_id != order_id] or None
+        self._mark((key, part_number(WAITING, 0)))
+        return [refund for refund in waiting if refund.order_id == order_id]
 
-    def _wait(self, key: bytes, journey: Journey, refunds: list[Refund]) -> None:
+    def _wait(self, key: bytes, pending: Pending, refunds: list[Refund]) -> None:
         if refunds:
-            journey.waiting = (journey.waiting or []) + refunds
+            pending.awaited.update(refund.order_id for refund in refunds)
+            if pending.journey.waiting is None:
+                pending.journey.waiting = []
+            pending.journey.waiting += refunds
             self._mark((key, part_number(WAITING, 0)))
 
     # What follows
@@ -264,10 +268,9 @@ class OrderRules:
         }
         others.update([any_day(cell) for cell in others])
         for cells, sign in ((after - before, 1), (before - after, -1)):
-            for cell in cells - others:
-                if not is_kept(journey, cell):
-                    campaign, metric, day = unpack_cell(cell)
-                    self._changes.people[campaign, day, metric] += sign
+            for cell in not_kept(journey, cells - others):
+                campaign, metric, day = unpack_cell(cell)
+                self._changes.people[campaign, day, metric] += sign
 
     def _count_paths(self, known: dict[int, Order], edits: dict[int, Order]) -> None:
         """Count the orders whose path changes off their old and on their new one."""

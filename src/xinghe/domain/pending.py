@@ -13,15 +13,17 @@ class Pending:
     ``late`` are by shop the touches that came after conversions that they may have earned. ``converted`` are the shops of
     new store visits, favourites and cart additions. ``counted`` has the orders that are new, that were paid earlier than
     was known or got refunds, by their absolute number: as they were counted, ``None`` for those that were not.
+    ``awaited`` are the ids of orders for which refunds wait.
     """
 
-    __slots__ = ("_places", "converted", "counted", "journey", "late")
+    __slots__ = ("_places", "awaited", "converted", "counted", "journey", "late")
 
     def __init__(self, journey: Journey) -> None:
         self.journey = journey
         self.late: dict[int, list[Touch]] = {}
         self.converted: set[int] = set()
         self.counted: dict[int, Order | None] = {}
+        self.awaited = {refund.order_id for refund in journey.waiting or ()}
         self._places: dict[str, int] | None = None
 
     def place_of(self, order_id: str) -> int | None:
