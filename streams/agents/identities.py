@@ -81,7 +81,7 @@ class Identities:
         journey = self._journeys.get(person)
         moved = None
         if journey is not None:
-            moved = take_out(self._rules, journey)
+            moved = take_out(self._rules, person, journey)
             self._journeys.delete(person)
         # Without a journey too: what travels along the links is what finds a circle.
         self._send(target, Moved([old], moved, []))

@@ -31,7 +31,7 @@ from xinghe.domain.journey_rules import JourneyRules
 from xinghe.domain.metrics import MODELS
 from xinghe.domain.order import Order, Refund, counting_refunds, refunded_fen
 from xinghe.domain.order_rules import Windows
-from xinghe.domain.touch import KIND_NUMBER, KINDS
+from xinghe.domain.touch import KIND_NUMBER, KINDS, Touch
 from xinghe.domain.windows import (
     ALLOWED_LATENESS_MS,
     FUTURE_MS,
@@ -249,7 +249,9 @@ class JourneysProcessor:
         rules = self._rules
         changes, sources = rules.changes, self._directory.sources
         self._identities.prepare()
+        rules.settle()
         self._send_attributions(changes)
+        rules.trim()
         for refund, reason, detail in changes.refusals:
             topic = events.OrderRefunded.topic
             # It came under the id in it, which may have been linked to this person since.
@@ -283,6 +285,8 @@ class JourneysProcessor:
 
     def _attribution(self, person: bytes, order: Order) -> dict[str, object]:
         by_model = credits_of(order, self._rules.windows.half_life_ms)
+        touches = {credit.touch for credits_ in by_model for credit in credits_}
+        shown = {touch: self._shown(touch, order) for touch in touches}
         return {
             "order_id": order.order_id,
             "person_id": person.decode(),
@@ -294,13 +298,14 @@ class JourneysProcessor:
             "new_customer": order.is_new,
             "revision": order.revision,
             "credits": {
-                model: [self._shown(credit, order) for credit in credits_]
+                model: [_shown_credit(shown[credit.touch], credit) for credit in credits_]
                 for model, credits_ in zip(MODELS, by_model, strict=True)
             },
         }
 
-    def _shown(self, credit: Credit, order: Order) -> dict[str, object]:
-        directory, touch = self._directory, credit.touch
+    def _shown(self, touch: Touch | None, order: Order) -> dict[str, object]:
+        """What the attribution says of a touch, the same in each model."""
+        directory = self._directory
         source = directory.unattributed(order.target) if touch is None else touch.source
         return {
             "campaign_id": directory.campaigns[directory.campaign_of[source]],
@@ -308,9 +313,6 @@ class JourneysProcessor:
             "touch_event_id": None if touch is None else touch.event_id.decode(),
             "touch_time_ms": None if touch is None else touch.time_ms,
             "kind": None if touch is None else KINDS[touch.kind],
-            "orders_micros": credit.orders_micros,
-            "gmv_fen": credit.gmv_fen,
-            "refund_fen": sum(credit.refund_fen),
             "direct": touch is not None and directory.is_direct(source, order.target),
         }
 
@@ -338,7 +340,8 @@ class JourneysProcessor:
         for (source, minute, metric), change in changes.counts.items():
             if change:
                 row = (sources[source].note_id or None, minute, metric, change)
-                delta_of(campaign_of[source]).counts.append(row)
+                campaign = campaign_of[source]
+                (deltas.get(campaign) or delta_of(campaign)).counts.append(row)
         for (campaign, day, metric), change in changes.people.items():
             if change:
                 delta_of(campaign).people.append((day, metric, change))
@@ -430,6 +433,11 @@ class JourneysProcessor:
             value=record.value,
         )
         return self._rules.refund(key, journey, refund)
+
+
+def _shown_credit(touch: dict[str, object], credit: Credit) -> dict[str, object]:
+    amounts = {"orders_micros": credit.orders_micros, "gmv_fen": credit.gmv_fen}
+    return touch | amounts | {"refund_fen": sum(credit.refund_fen)}
 
 
 def _names_of(event_type: type[msgspec.Struct]) -> Callable[[Any], Names]:

@@ -33,6 +33,8 @@ CONVERSION_BYTES: Final = _CONVERSION.size
 pack_conversion = _CONVERSION.pack
 conversion_rows = _CONVERSION.iter_unpack
 """The conversions of a segment as plain tuples, for loops over many."""
+UNCREDITED: Final = 2**32 - 1
+"""Stands for the source that a conversion is credited to until its journey is settled, before each commit."""
 FINGERPRINT_BYTES: Final = 4
 
 _GROUP_MASK: Final = (1 << GROUP_BITS) - 1
@@ -40,7 +42,7 @@ _Part = TypeVar("_Part")
 
 
 class Conversion(NamedTuple):
-    """A store visit, favourite or cart addition; ``credited`` is the source number that it counts under."""
+    """A store visit, favourite or cart addition; ``credited`` is the source number that it counts under, or `UNCREDITED`."""
 
     event_hash: int
     time_ms: int

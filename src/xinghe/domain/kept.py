@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from xinghe.domain.counted import SEGMENT_BYTES, has_cell, without_days_before
+from xinghe.domain.counted import SEGMENT_BYTES, any_day, cells_in, has_cell, without_days_before
 from xinghe.domain.journey import Journey
 
 SEGMENTS_COMPACT: Final = 8
@@ -15,6 +15,14 @@ SEGMENTS_COMPACT: Final = 8
 def is_kept(journey: Journey, cell: bytes) -> bool:
     """Whether a dropped row left the cell (7 bytes), or for the first 5 bytes of one, a cell of any day."""
     return journey.kept is not None and any(has_cell(segment, cell) for segment in journey.kept)
+
+
+def not_kept(journey: Journey, cells: set[bytes]) -> set[bytes]:
+    """Those of many cells, or first 5 bytes of some, of which `is_kept` says no, by one look at what is kept."""
+    if not cells or journey.kept is None:
+        return cells
+    kept = {cell for segment in journey.kept for cell in cells_in(segment)}
+    return cells - kept - {any_day(cell) for cell in kept}
 
 
 def keep_cell(journey: Journey, cell: bytes, oldest_day: int) -> Iterable[int]:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import structs
 
 from xinghe.domain.audience import audiences_in, facts_by_shop
+from xinghe.domain.conversion_rules import CONVERSION_METRIC, CONVERSION_PEOPLE
 from xinghe.domain.counted import CELL_BYTES, any_day, cells_in, day_number, pack_cell, unpack_cell
 from xinghe.domain.directory import Directory
 from xinghe.domain.identity import MovedJourney, MovedTouch
 from xinghe.domain.journey import Conversion, Journey, conversions_in
-from xinghe.domain.journey_rules import CONVERSION_METRIC, CONVERSION_PEOPLE, JourneyRules
+from xinghe.domain.journey_rules import JourneyRules
 from xinghe.domain.metrics import FIRST_AUDIENCE
 from xinghe.domain.order import Order, pack_touch
-from xinghe.domain.order_figures import figures_of
+from xinghe.domain.order_figures import OrderFigures
 from xinghe.domain.order_path import count_path
 from xinghe.domain.order_rules import TOTAL
 from xinghe.domain.touch import COUPON_CLAIM, hashed_touches_in, touches_in
@@ -23,11 +24,17 @@ from xinghe.domain.windows import MINUTE_MS
 Renumber = Callable[[int], int]
 
 
-def take_out(rules: JourneyRules, journey: Journey) -> MovedJourney:
+def take_out(rules: JourneyRules, key: bytes, journey: Journey) -> MovedJourney:
     """All of a journey, whose figures are taken back: as if none of it had been counted."""
+    rules.release(key, journey)
     counts, people = rules.changes.counts, rules.changes.people
-    for counted, amount in _counted(rules, journey):
-        counts[counted] -= amount
+    for counted in _counted(rules, journey):
+        counts[counted] -= 1
+    orders = OrderFigures(rules.directory, rules.windows.half_life_ms)
+    for order in journey.orders or ():
+        orders.add(order, -1)
+        count_path(order, rules.directory, rules.changes, -1)
+    orders.add_to(counts)
     cells = set(_cells(rules.directory, journey))
     for cell in cells | {any_day(cell) for cell in cells}:
         campaign, metric, day = unpack_cell(cell)
@@ -36,20 +43,16 @@ def take_out(rules: JourneyRules, journey: Journey) -> MovedJourney:
             people[campaign, day, metric] -= 1
     for campaign, stage in rules.audience.stages(journey.audience).items():
         people[campaign, TOTAL, FIRST_AUDIENCE + stage] -= 1
-    for order in journey.orders or ():
-        count_path(order, rules.directory, rules.changes, -1)
     return _packed(rules.directory, journey)
 
 
-def _counted(rules: JourneyRules, journey: Journey) -> Iterator[tuple[tuple[int, int, int], int]]:
-    """What the rows of a journey count: (source, minute, metric), amount."""
+def _counted(rules: JourneyRules, journey: Journey) -> Iterator[tuple[int, int, int]]:
+    """What the rows of a journey count 1 for: source, minute, metric."""
     for segment in journey.touches:
         for touch in touches_in(segment):
-            yield (touch.source, touch.time_ms // MINUTE_MS, rules.metric_of_kind(touch.kind)), 1
+            yield touch.source, touch.time_ms // MINUTE_MS, rules.metric_of_kind(touch.kind)
     for row in _conversions(journey):
-        yield (row.credited, row.time_ms // MINUTE_MS, CONVERSION_METRIC[row.kind]), 1
-    for order in journey.orders or ():
-        yield from figures_of(order, rules.directory, rules.windows.half_life_ms).counts.items()
+        yield row.credited, row.time_ms // MINUTE_MS, CONVERSION_METRIC[row.kind]
 
 
 def _cells(directory: Directory, journey: Journey) -> Iterator[bytes]:
@@ -128,6 +131,7 @@ def _renumbered(order: Order, number: Renumber) -> Order:
 
 def add(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney) -> None:
     """Add a journey that was taken out to another, event by event; what both have counts once."""
+    rules.settle_one(key, journey)  # who is counted already must be known
     directory = rules.directory
     numbers = [
         directory.number((source.shop_id, source.campaign_id, source.note_id, source.item_id))

@@ -1,28 +1,25 @@
-"""What one order adds to the figures of campaigns (ARCHITECTURE.md, R4 to R8)."""
+"""What orders add to the figures of campaigns (ARCHITECTURE.md, R4 to R8)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import Final, NamedTuple
 
-from xinghe.domain.attribution.order_credit import Credit, credits_of
+from xinghe.domain.attribution.order_credit import credits_of, shares_of
 from xinghe.domain.counted import day_number, pack_cell
 from xinghe.domain.directory import Directory
 from xinghe.domain.metrics import COUNTED_INDEX, MODEL_COUNTED_INDEX, MODEL_PEOPLE_INDEX, MODELS
 from xinghe.domain.order import Order, counting_refunds
+from xinghe.domain.touch import Touch
 from xinghe.domain.windows import DAY_MS, MINUTE_MS
 
 _LAG_DAYS: Final = (7, 15, 30)
+_LAGS_MS: Final = tuple(days * DAY_MS for days in _LAG_DAYS)
 
 
 class _Metrics(NamedTuple):
-    """The indexes of one model's metrics in deltas."""
+    """The indexes of one model's metrics in deltas, but for those of credits."""
 
-    orders_micros: int
-    gmv_fen: int
-    direct_gmv_fen: int
-    halo_gmv_fen: int
-    within_lag: tuple[tuple[int, int], ...]
     refunds: int
     refund_fen: int
     repurchases: int
@@ -36,11 +33,6 @@ class _Metrics(NamedTuple):
 def _metrics(model: int) -> _Metrics:
     counted, people = MODEL_COUNTED_INDEX[model], MODEL_PEOPLE_INDEX[model]
     return _Metrics(
-        orders_micros=counted["orders_micros"],
-        gmv_fen=counted["gmv_fen"],
-        direct_gmv_fen=counted["direct_gmv_fen"],
-        halo_gmv_fen=counted["halo_gmv_fen"],
-        within_lag=tuple((days * DAY_MS, counted[f"gmv_{days}d_fen"]) for days in _LAG_DAYS),
         refunds=counted["refunds"],
         refund_fen=counted["refund_fen"],
         repurchases=counted["repurchases"],
@@ -56,95 +48,155 @@ _METRICS: Final = tuple(map(_metrics, range(len(MODELS))))
 _COUPON_REDEMPTIONS: Final = COUNTED_INDEX["coupon_redemptions"]
 _COUPON_GMV_FEN: Final = COUNTED_INDEX["coupon_gmv_fen"]
 
-
-class Figures(NamedTuple):
-    """``counts`` by (source number, minute, counted metric); ``people`` are packed cells of distinct people."""
-
-    counts: dict[tuple[int, int, int], int]
-    people: bytes
+_UNATTRIBUTED: Final = 2 * (len(_LAG_DAYS) + 1)
+_KINDS: Final = _UNATTRIBUTED + 1
+"""Of credit: direct or halo, each by how many of ``_LAG_DAYS`` its lag is within, or to no touch."""
 
 
-def figures_of(order: Order, directory: Directory, half_life_ms: int) -> Figures:
-    """All that an order adds, with its refunds, by every model."""
-    counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
-    people: set[tuple[int, int]] = set()
-    for metrics, credits_ in zip(_METRICS, credits_of(order, half_life_ms), strict=True):
-        campaigns = _add_credits(counts, order, credits_, metrics, directory)
-        for campaign, source in campaigns.items():
-            people.add((campaign, metrics.buyers))
-            if order.is_new:
-                people.add((campaign, metrics.new_buyers))
-            for refund in counting_refunds(order):
-                counts[source, refund.time_ms // MINUTE_MS, metrics.refunds] += 1
-    for metrics, firsts in zip(_METRICS, order.first_credited, strict=False):
-        people |= _add_repurchase(counts, order, firsts, metrics, directory)
-    minute = order.time_ms // MINUTE_MS
-    coupons = [directory.without_note(claim.source) for claim in order.redeemed]
-    for source in coupons:
-        counts[source, minute, _COUPON_REDEMPTIONS] += 1
-    for source in set(coupons):
-        counts[source, minute, _COUPON_GMV_FEN] += order.amount_fen
-    day = day_number(order.time_ms)
-    cells = b"".join(pack_cell(campaign, metric, day) for campaign, metric in sorted(people))
-    return Figures(counts, cells)
+def _gmv_metrics(model: int, kind: int) -> tuple[int, ...]:
+    """The metrics in fen that a credit adds to."""
+    counted = MODEL_COUNTED_INDEX[model]
+    if kind == _UNATTRIBUTED:
+        return (counted["gmv_fen"],)
+    within, is_direct = divmod(kind, 2)
+    lags = [counted[f"gmv_{days}d_fen"] for days in _LAG_DAYS[len(_LAG_DAYS) - within :]]
+    return (counted["gmv_fen"], counted["direct_gmv_fen" if is_direct else "halo_gmv_fen"], *lags)
 
 
-def _add_credits(
-    counts: dict[tuple[int, int, int], int],
-    order: Order,
-    credits_: list[Credit],
-    metrics: _Metrics,
-    directory: Directory,
-) -> dict[int, int]:
-    """Add one model's credits; answers the campaigns that have any, each with its source without a note."""
-    minute = order.time_ms // MINUTE_MS
-    refund_minutes = [refund.time_ms // MINUTE_MS for refund in counting_refunds(order)]
-    campaigns: dict[int, int] = {}
-    for touch, orders_micros, gmv_fen, refund_fen in credits_:
-        source = directory.unattributed(order.target) if touch is None else touch.source
-        campaigns[directory.campaign_of[source]] = directory.without_note(source)
-        counts[source, minute, metrics.orders_micros] += orders_micros
-        counts[source, minute, metrics.gmv_fen] += gmv_fen
-        for refund_minute, taken_fen in zip(refund_minutes, refund_fen, strict=True):
-            counts[source, refund_minute, metrics.refund_fen] += taken_fen
+_MICROS_METRIC: Final = tuple(index["orders_micros"] for index in MODEL_COUNTED_INDEX for _ in range(_KINDS))
+_GMV_METRICS: Final = tuple(
+    _gmv_metrics(model, kind) for model in range(len(MODELS)) for kind in range(_KINDS)
+)
+"""By model and kind of credit."""
+
+
+class OrderFigures:
+    """What orders add to the figures of campaigns, in sum.
+
+    Credits are far the most: an order of a hundred touches has some three hundred, each of which adds to six metrics. They
+    are summed by source and kind first, so that those which one order gives and another takes meet before that.
+    """
+
+    def __init__(self, directory: Directory, half_life_ms: int) -> None:
+        self._directory = directory
+        self._half_life_ms = half_life_ms
+        self._credits: defaultdict[int, defaultdict[tuple[int, int], list[int]]] = defaultdict(
+            lambda: defaultdict(lambda: [0, 0])
+        )
+        """Micros and fen by minute, source and kind."""
+        self._counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+
+    def add_to(self, counts: dict[tuple[int, int, int], int]) -> None:
+        """Add all to what is counted by (source number, minute, counted metric)."""
+        for cell, amount in self._counts.items():
+            counts[cell] += amount
+        for minute, credits_ in self._credits.items():
+            for (source, kind), (orders_micros, gmv_fen) in credits_.items():
+                if orders_micros:
+                    counts[source, minute, _MICROS_METRIC[kind]] += orders_micros
+                if gmv_fen:
+                    for metric in _GMV_METRICS[kind]:
+                        counts[source, minute, metric] += gmv_fen
+
+    def add(self, order: Order, sign: int = 1) -> bytes:
+        """Add an order with its refunds, by every model, or with ``sign`` -1 take it off.
+
+        Answers the packed cells of the people that it counts.
+        """
+        people: set[tuple[int, int]] = set()
+        by_model = self._add_credits(order, sign)
+        for metrics, campaigns in zip(_METRICS, by_model, strict=True):
+            for campaign in campaigns:
+                people.add((campaign, metrics.buyers))
+                if order.is_new:
+                    people.add((campaign, metrics.new_buyers))
+        if order.refunds:
+            self._add_refunds(order, sign)
+        for metrics, firsts in zip(_METRICS, order.first_credited, strict=False):
+            people |= self._add_repurchase(order, firsts, metrics, sign)
+        if order.redeemed:
+            self._add_coupons(order, sign)
+        day = day_number(order.time_ms)
+        return b"".join(pack_cell(campaign, metric, day) for campaign, metric in sorted(people))
+
+    def _add_credits(self, order: Order, sign: int) -> list[set[int]]:
+        """Add the credits of all models; answers for each the campaigns that have any."""
+        credits_ = self._credits[order.time_ms // MINUTE_MS]
+        by_model: list[set[int]] = []
+        shares = shares_of(order, self._half_life_ms)
+        path = [self._place(order, touch) for touch in shares[-1].touches]
+        winner = [self._place(order, touch) for touch in shares[0].touches]
+        for model, one in enumerate(shares):
+            first_kind, campaigns = model * _KINDS, set()
+            places = winner if one is shares[0] else path
+            for (source, kind, campaign), orders_micros, gmv_fen in zip(
+                places, one.orders_micros, one.gmv_fen, strict=True
+            ):
+                if orders_micros or gmv_fen:
+                    credit = credits_[source, first_kind + kind]
+                    credit[0] += sign * orders_micros
+                    credit[1] += sign * gmv_fen
+                    campaigns.add(campaign)
+            by_model.append(campaigns)
+        return by_model
+
+    def _place(self, order: Order, touch: Touch | None) -> tuple[int, int, int]:
+        """Where the credit of a touch goes: source, kind, campaign."""
+        directory = self._directory
         if touch is None:
-            continue
-        is_direct = directory.is_direct(source, order.target)
-        counts[source, minute, metrics.direct_gmv_fen if is_direct else metrics.halo_gmv_fen] += gmv_fen
-        lag_ms = order.time_ms - touch.time_ms
-        for within_ms, metric in metrics.within_lag:
-            if lag_ms <= within_ms:
-                counts[source, minute, metric] += gmv_fen
-    return campaigns
+            source = directory.unattributed(order.target)
+            return source, _UNATTRIBUTED, directory.campaign_of[source]
+        source, lag_ms = touch.source, order.time_ms - touch.time_ms
+        within = (lag_ms <= _LAGS_MS[0]) + (lag_ms <= _LAGS_MS[1]) + (lag_ms <= _LAGS_MS[2])
+        kind = 2 * within + directory.is_direct(source, order.target)
+        return source, kind, directory.campaign_of[source]
 
+    def _add_refunds(self, order: Order, sign: int) -> None:
+        minutes = [refund.time_ms // MINUTE_MS for refund in counting_refunds(order)]
+        directory, counts = self._directory, self._counts
+        for metrics, credits_ in zip(_METRICS, credits_of(order, self._half_life_ms), strict=True):
+            campaigns = {}
+            for touch, _, _, refund_fen in credits_:
+                source = directory.unattributed(order.target) if touch is None else touch.source
+                campaigns[directory.campaign_of[source]] = directory.without_note(source)
+                for minute, taken_fen in zip(minutes, refund_fen, strict=True):
+                    counts[source, minute, metrics.refund_fen] += sign * taken_fen
+            for source in campaigns.values():
+                for minute in minutes:
+                    counts[source, minute, metrics.refunds] += sign
 
-def _add_repurchase(
-    counts: dict[tuple[int, int, int], int],
-    order: Order,
-    firsts: tuple[int, ...],
-    metrics: _Metrics,
-    directory: Directory,
-) -> set[tuple[int, int]]:
-    """Count a repurchase for the campaigns of the first order; answers (campaign, metric) of its people."""
-    minute = order.time_ms // MINUTE_MS
-    people: set[tuple[int, int]] = set()
-    for source in firsts:
-        campaign = directory.campaign_of[source]
-        counts[source, minute, metrics.repurchases] += 1
-        people.add((campaign, metrics.repurchasers))
-        if order.repurchase_days == 30:
-            counts[source, minute, metrics.repurchases_30d] += 1
-            people.add((campaign, metrics.repurchasers_30d))
-    return people
+    def _add_repurchase(
+        self, order: Order, firsts: tuple[int, ...], metrics: _Metrics, sign: int
+    ) -> set[tuple[int, int]]:
+        """Count a repurchase for the campaigns of the first order; answers (campaign, metric) of its people."""
+        minute = order.time_ms // MINUTE_MS
+        people: set[tuple[int, int]] = set()
+        for source in firsts:
+            campaign = self._directory.campaign_of[source]
+            self._counts[source, minute, metrics.repurchases] += sign
+            people.add((campaign, metrics.repurchasers))
+            if order.repurchase_days == 30:
+                self._counts[source, minute, metrics.repurchases_30d] += sign
+                people.add((campaign, metrics.repurchasers_30d))
+        return people
+
+    def _add_coupons(self, order: Order, sign: int) -> None:
+        minute = order.time_ms // MINUTE_MS
+        coupons = [self._directory.without_note(claim.source) for claim in order.redeemed]
+        for source in coupons:
+            self._counts[source, minute, _COUPON_REDEMPTIONS] += sign
+        for source in set(coupons):
+            self._counts[source, minute, _COUPON_GMV_FEN] += sign * order.amount_fen
 
 
 def credited_campaigns(order: Order, directory: Directory, half_life_ms: int) -> tuple[tuple[int, ...], ...]:
     """For each model the campaigns with credit in the order, as numbers of their sources without a note."""
     by_model = []
-    for credits_ in credits_of(order, half_life_ms):
-        campaigns = {}
-        for credit in credits_:
-            source = directory.unattributed(order.target) if credit.touch is None else credit.touch.source
-            campaigns[directory.campaign_of[source]] = directory.without_note(source)
+    for shares in shares_of(order, half_life_ms):
+        campaigns: dict[int, int] = {}
+        for touch, orders_micros, gmv_fen in zip(*shares, strict=True):
+            source = directory.unattributed(order.target) if touch is None else touch.source
+            if (orders_micros or gmv_fen) and directory.campaign_of[source] not in campaigns:
+                campaigns[directory.campaign_of[source]] = directory.without_note(source)
         by_model.append(tuple(campaigns.values()))
     return tuple(by_model)

@@ -1,6 +1,7 @@
 """The rules of orders: payments, refunds, and what touches and claims that come later change (ARCHITECTURE.md, R2 to R8).
 
-An order and all that follows for it is put in the place of what was there; the difference of both goes to `Changes`.
+Payments and refunds are put into the journey as they come. What follows from them, and from touches and claims that came
+late, is found when the journey is settled; the difference to what was counted goes to `Changes`.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ from typing import Final
 from msgspec import Struct, structs
 
 from xinghe.domain.attribution.last_touch import last_touch
-from xinghe.domain.attribution.order_credit import path_of
-from xinghe.domain.counted import any_day, cells_in, has_cell, unpack_cell
-from xinghe.domain.coupons import redeemed
+from xinghe.domain.attribution.order_credit import PATH_TOUCHES_MAX, path_of
+from xinghe.domain.counted import any_day, cells_in, unpack_cell
+from xinghe.domain.coupons import CLAIM_WINDOW_MS, redeemed
 from xinghe.domain.delta import Changes
 from xinghe.domain.directory import Directory
 from xinghe.domain.journey import ORDERS, WAITING, Journey, part_number
-from xinghe.domain.kept import is_kept
+from xinghe.domain.kept import not_kept
 from xinghe.domain.order import Order, Refund, counting_refunds, pack_touch, refunded_fen
-from xinghe.domain.order_figures import credited_campaigns, figures_of
+from xinghe.domain.order_figures import OrderFigures, credited_campaigns
 from xinghe.domain.order_path import count_path, has_same_path
+from xinghe.domain.pending import Pending
 from xinghe.domain.purchases import relations
-from xinghe.domain.touch import COUPON_CLAIM, Touch, touches_between, touches_in
+from xinghe.domain.shop_touches import JourneyTouches, ShopTouches
+from xinghe.domain.touch import touches_in
 from xinghe.domain.windows import DAY_MS
 
 TOTAL: Final = 0
@@ -58,11 +61,11 @@ class OrderRules:
 
     # Events
 
-    def pay(self, key: bytes, journey: Journey, order: Order) -> bool:
+    def pay(self, key: bytes, pending: Pending, order: Order) -> bool:
         """Add a payment; answers False where its order is known and the known payment counts."""
-        orders = journey.orders or []
-        index = next((i for i, known in enumerate(orders) if known.order_id == order.order_id), len(orders))
-        known = orders[index] if index < len(orders) else None
+        journey = pending.journey
+        index = pending.place_of(order.order_id)
+        known = journey.orders[index] if journey.orders is not None and index is not None else None
         if known is not None and known.rank <= order.rank:
             return False
         if known is None:
@@ -71,12 +74,11 @@ class OrderRules:
             order.revision = max(order.revision, known.revision)  # an order that was moved here has its own
         refunds = [
             *(known.refunds if known is not None else ()),
-            *self._take_waiting(key, journey, order.order_id),
+            *self._take_waiting(key, pending, order.order_id),
         ]
         order.refunds = _ranked(refund for refund in refunds if refund.time_ms >= order.time_ms)
-        self._wait(key, journey, [refund for refund in refunds if refund.time_ms < order.time_ms])
-        self._attribute(journey, order)
-        self._replace(key, journey, {index: order})
+        self._wait(key, pending, [refund for refund in refunds if refund.time_ms < order.time_ms])
+        pending.put_order(index, order)
         return True
 
     def retell(self, key: bytes, journey: Journey, moved: Order) -> None:
@@ -89,42 +91,27 @@ class OrderRules:
                 self._changes.orders[key, number] = None
                 self._mark((key, part_number(ORDERS, number)))
 
-    def refund(self, key: bytes, journey: Journey, refund: Refund) -> bool:
+    def refund(self, key: bytes, pending: Pending, refund: Refund) -> bool:
         """Add a refund; answers False where it is known by its ``refund_id`` and the known one counts."""
-        orders = journey.orders or []
-        index = next((i for i, order in enumerate(orders) if order.order_id == refund.order_id), None)
-        refunds = self._take_waiting(key, journey, refund.order_id)
-        if index is not None:
-            refunds += orders[index].refunds
+        journey = pending.journey
+        index = pending.place_of(refund.order_id)
+        order = journey.orders[index] if journey.orders is not None and index is not None else None
+        refunds = self._take_waiting(key, pending, refund.order_id)
+        if order is not None:
+            refunds += order.refunds
         known = next((one for one in refunds if one.refund_id == refund.refund_id), None)
         is_new = known is None or (refund.time_ms, refund.event_id) < (known.time_ms, known.event_id)
         if is_new:
             refunds = [one for one in refunds if one is not known] + [refund]
             journey.events += known is None
-        if index is None:
-            self._wait(key, journey, refunds)
+        if order is None:
+            self._wait(key, pending, refunds)
             return is_new
-        order = orders[index]
-        self._wait(key, journey, [one for one in refunds if one.time_ms < order.time_ms])
+        self._wait(key, pending, [one for one in refunds if one.time_ms < order.time_ms])
         if is_new:
             of_order = _ranked(one for one in refunds if one.time_ms >= order.time_ms)
-            self._replace(key, journey, {index: structs.replace(order, refunds=of_order)})
+            pending.put_order(index, structs.replace(order, refunds=of_order))
         return is_new
-
-    def touched(self, key: bytes, journey: Journey, touch: Touch) -> None:
-        """A touch came, or a claim: share the orders that it reaches anew."""
-        shop_of, last_ms = self._directory.shop_of, touch.time_ms + self._windows.payment_ms
-        edits: dict[int, Order] = {}
-        for index, order in enumerate(journey.orders or ()):
-            if touch.time_ms <= order.time_ms and shop_of[order.target] == shop_of[touch.source]:
-                if order.time_ms > last_ms and touch.kind != COUPON_CLAIM:
-                    continue
-                edits[index] = structs.replace(order)
-                self._attribute(journey, edits[index])
-                if edits[index] == order:
-                    del edits[index]
-        if edits:
-            self._replace(key, journey, edits)
 
     # Refunds without an order
 
@@ -141,107 +128,149 @@ class OrderRules:
             detail = f"$.order_id: no payment of order {refund.order_id!r} at or before the refund has come"
             self._changes.refusals.append((refund, "order_unknown", detail))
 
-    def _take_waiting(self, key: bytes, journey: Journey, order_id: str) -> list[Refund]:
-        waiting = journey.waiting or []
-        taken = [refund for refund in waiting if refund.order_id == order_id]
-        if taken:
-            journey.waiting = [refund for refund in waiting if refund.order_id != order_id] or None
-            self._mark((key, part_number(WAITING, 0)))
-        return taken
+    def _take_waiting(self, key: bytes, pending: Pending, order_id: str) -> list[Refund]:
+        if order_id not in pending.awaited:
+            return []
+        pending.awaited.remove(order_id)
+        waiting = pending.journey.waiting or []
+        pending.journey.waiting = [refund for refund in waiting if refund.order_id != order_id] or None
+        self._mark((key, part_number(WAITING, 0)))
+        return [refund for refund in waiting if refund.order_id == order_id]
 
-    def _wait(self, key: bytes, journey: Journey, refunds: list[Refund]) -> None:
+    def _wait(self, key: bytes, pending: Pending, refunds: list[Refund]) -> None:
         if refunds:
-            journey.waiting = (journey.waiting or []) + refunds
+            pending.awaited.update(refund.order_id for refund in refunds)
+            if pending.journey.waiting is None:
+                pending.journey.waiting = []
+            pending.journey.waiting += refunds
             self._mark((key, part_number(WAITING, 0)))
 
     # What follows
 
-    def _attribute(self, journey: Journey, order: Order) -> None:
-        """Set what touches and claims of the journey are to the order."""
-        shop_of = self._directory.shop_of
-        reached_from_ms = order.time_ms - self._windows.payment_ms
-        known = {*touches_in(order.path), *touches_in(order.winner)}
-        # What the order knows already may be gone from the journey.
-        known.update(
-            touches_between(journey.touches, reached_from_ms, order.time_ms, shop_of, shop_of[order.target])
-        )
-        reaching = sorted(known)
-        winner = last_touch(reaching)
-        order.path = b"".join(map(pack_touch, path_of(reaching)))
-        order.winner = b"" if winner is None else pack_touch(winner)
-        order.redeemed = redeemed(order, journey.claims or (), shop_of)
-
-    def _replace(self, key: bytes, journey: Journey, edits: dict[int, Order]) -> None:
-        """Put orders in the places of those that are there, with all that follows for others of their shops."""
-        orders = journey.orders
-        if orders is None:
-            orders = journey.orders = []
-        known = {index: orders[index] for index in edits if index < len(orders)}
-        for shop in {self._directory.shop_of[order.target] for order in (*edits.values(), *known.values())}:
-            self._relate(orders, edits, shop)
-        known = {index: orders[index] for index in edits if index < len(orders)}
+    def settle(
+        self, key: bytes, pending: Pending, late: dict[int, ShopTouches], touches: JourneyTouches
+    ) -> None:
+        """Put what follows from all that came, ``late`` touches by their shop among it, in the place of what was counted."""
+        journey, first = pending.journey, pending.journey.first_orders
+        orders = journey.orders or []
+        edits = self._edits(pending, late, touches)
+        if not edits:
+            return
+        known: dict[int, Order] = {}
+        for index in edits:
+            counted = pending.counted.get(first + index, orders[index])
+            if counted is not None:
+                known[index] = counted
+        self._relate(orders, known, edits)
         self._count(journey, known, edits)
         for index, order in edits.items():
-            if index < len(orders):
-                orders[index] = order
-            else:
-                orders.append(order)
-            number = journey.first_orders + index
-            self._mark((key, part_number(ORDERS, number)))
+            orders[index] = order
+            self._mark((key, part_number(ORDERS, first + index)))
             if index not in known or _told(known[index]) != _told(order):
-                self._changes.orders[key, number] = None
+                self._changes.orders[key, first + index] = None
             self._refuse_excess(order)
 
-    def _relate(self, orders: list[Order], edits: dict[int, Order], shop: int) -> None:
-        """Add to ``edits`` the orders of a shop that are related to others in another way than before."""
+    def _edits(
+        self, pending: Pending, late: dict[int, ShopTouches], touches: JourneyTouches
+    ) -> dict[int, Order]:
+        """By their index the orders that came, were paid earlier or got refunds, and those that late touches or claims change."""
+        journey, shop_of = pending.journey, self._directory.shop_of
+        within_ms = max(self._windows.payment_ms, CLAIM_WINDOW_MS)
+        edits: dict[int, Order] = {}
+        for index, order in enumerate(journey.orders or ()):
+            is_pending = journey.first_orders + index in pending.counted
+            came_late = late.get(shop_of[order.target])
+            if is_pending or (came_late is not None and came_late.reach(order.time_ms, within_ms)):
+                edited = structs.replace(order)
+                self._attribute(journey, edited, touches.of(shop_of[order.target]))
+                if is_pending or edited != order:
+                    edits[index] = edited
+        return edits
+
+    def _attribute(self, journey: Journey, order: Order, touches: ShopTouches) -> None:
+        """Set what touches and claims of the journey are to the order."""
+        window_ms = self._windows.payment_ms
+        # What the order knows already may be gone from the journey.
+        known = touches_in(order.winner)
+        winner = last_touch(filter(None, (*known, touches.winner(order.time_ms, window_ms))))
+        reaching = touches.first_and_last(order.time_ms, window_ms, PATH_TOUCHES_MAX - 1)
+        path = path_of(sorted({*touches_in(order.path), *reaching}))
+        order.path = b"".join(map(pack_touch, path))
+        order.winner = b"" if winner is None else pack_touch(winner)
+        if order.coupons:
+            order.redeemed = redeemed(order, journey.claims or (), self._directory.shop_of)
+
+    def _relate(self, orders: list[Order], known: dict[int, Order], edits: dict[int, Order]) -> None:
+        """Add to both the orders that are related to others of their shop in another way than before."""
         shop_of = self._directory.shop_of
-        changed = [*edits.values(), *(orders[index] for index in edits if index < len(orders))]
-        from_rank = min(order.rank for order in changed if shop_of[order.target] == shop)
-        indexes = {id(order): index for index, order in [*enumerate(orders), *edits.items()]}
-        theirs = [
-            order
-            for order in (edits.get(index, known) for index, known in enumerate(orders))
-            if shop_of[order.target] == shop
-        ]
-        theirs += [
-            order for index, order in edits.items() if index >= len(orders) and shop_of[order.target] == shop
-        ]
-        for order, is_new, days, first in relations(sorted(theirs, key=lambda one: one.rank), from_rank):
-            credited = () if first is None else self._credited(first)
-            if (order.is_new, order.repurchase_days, order.first_credited) == (is_new, days, credited):
+        changed: dict[int, list[Order]] = {}
+        for order in (*known.values(), *edits.values()):
+            changed.setdefault(shop_of[order.target], []).append(order)
+        indexes: dict[int, list[int]] = {shop: [] for shop in changed}
+        for index, order in enumerate(orders):
+            if (theirs := indexes.get(shop_of[order.target])) is not None:
+                theirs.append(index)
+        for shop, theirs in indexes.items():
+            self._relate_in_shop(orders, known, edits, theirs, min(order.rank for order in changed[shop]))
+
+    def _relate_in_shop(
+        self,
+        orders: list[Order],
+        known: dict[int, Order],
+        edits: dict[int, Order],
+        indexes: list[int],
+        from_rank: tuple[int, bytes],
+    ) -> None:
+        theirs = {id(order): index for index in indexes for order in (edits.get(index, orders[index]),)}
+        ranked = sorted((edits.get(index, orders[index]) for index in indexes), key=lambda one: one.rank)
+        credited: dict[int, tuple[tuple[int, ...], ...]] = {}
+        for order, is_new, days, first in relations(ranked, from_rank):
+            if first is not None and id(first) not in credited:
+                credited[id(first)] = credited_campaigns(first, self._directory, self._windows.half_life_ms)
+            first_credited = () if first is None else credited[id(first)]
+            if (order.is_new, order.repurchase_days, order.first_credited) == (is_new, days, first_credited):
                 continue
-            index = indexes[id(order)]
+            index = theirs[id(order)]
             if index not in edits:
+                known[index] = order
                 edits[index] = structs.replace(order)
             edits[index].is_new = is_new
             edits[index].repurchase_days = days
-            edits[index].first_credited = credited
-
-    def _credited(self, order: Order) -> tuple[tuple[int, ...], ...]:
-        return credited_campaigns(order, self._directory, self._windows.half_life_ms)
+            edits[index].first_credited = first_credited
 
     def _count(self, journey: Journey, known: dict[int, Order], edits: dict[int, Order]) -> None:
         """Count the difference between orders and those that replace them."""
         before: set[bytes] = set()
         after: set[bytes] = set()
-        counts = self._changes.counts
-        for order in known.values():
-            for cell, amount in figures_of(order, self._directory, self._windows.half_life_ms).counts.items():
-                counts[cell] -= amount
-            before.update(cells_in(order.people))
-        for order in edits.values():
-            figures = figures_of(order, self._directory, self._windows.half_life_ms)
-            for cell, amount in figures.counts.items():
-                counts[cell] += amount
-            order.people = figures.people
+        figures = OrderFigures(self._directory, self._windows.half_life_ms)
+        for index, order in edits.items():
+            if index in known:
+                figures.add(known[index], -1)
+                before.update(cells_in(known[index].people))
+            order.people = figures.add(order)
             after.update(cells_in(order.people))
+        figures.add_to(self._changes.counts)
         self._count_paths(known, edits)
-        others = [order for index, order in enumerate(journey.orders or ()) if index not in edits]
+        before.update([any_day(cell) for cell in before])
+        after.update([any_day(cell) for cell in after])
+        if before != after:
+            self._count_people(journey, edits, before, after)
+
+    def _count_people(
+        self, journey: Journey, edits: dict[int, Order], before: set[bytes], after: set[bytes]
+    ) -> None:
+        """Count the person for cells, of a day or to date, that no other order counts it for, nor one that was dropped."""
+        others = {
+            cell
+            for index, order in enumerate(journey.orders or ())
+            if index not in edits
+            for cell in cells_in(order.people)
+        }
+        others.update([any_day(cell) for cell in others])
         for cells, sign in ((after - before, 1), (before - after, -1)):
-            self._count_people(journey, others, cells, sign)
-        days_before, days_after = {any_day(cell) for cell in before}, {any_day(cell) for cell in after}
-        for cells, sign in ((days_after - days_before, 1), (days_before - days_after, -1)):
-            self._count_people(journey, others, cells, sign)
+            for cell in not_kept(journey, cells - others):
+                campaign, metric, day = unpack_cell(cell)
+                self._changes.people[campaign, day, metric] += sign
 
     def _count_paths(self, known: dict[int, Order], edits: dict[int, Order]) -> None:
         """Count the orders whose path changes off their old and on their new one."""
@@ -252,13 +281,6 @@ class OrderRules:
                     continue
                 count_path(before, self._directory, self._changes, -1)
             count_path(order, self._directory, self._changes, 1)
-
-    def _count_people(self, journey: Journey, others: list[Order], cells: set[bytes], sign: int) -> None:
-        """Count the person for cells, of a day or to date, that no other order counts it for, nor one that was dropped."""
-        for cell in cells:
-            if not is_kept(journey, cell) and not any(has_cell(order.people, cell) for order in others):
-                campaign, metric, day = unpack_cell(cell)
-                self._changes.people[campaign, day, metric] += sign
 
     def _refuse_excess(self, order: Order) -> None:
         """Refunds that take more than the order are told once, and kept, so that their like are known."""

@@ -7,7 +7,7 @@ of the id. Rows are appended to small segments that are closed when full, so tha
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 KINDS: Final = ("view", "like", "comment", "collect", "share", "follow", "ad_click", "coupon_claim")
@@ -62,10 +62,8 @@ def first_time_ms(segment: bytes) -> int:
     return time_ms
 
 
-def touches_between(
-    segments: Iterable[bytes], from_ms: int, to_ms: int, shop_of: Sequence[int], shop: int
-) -> Iterator[Touch]:
-    """The touches with ``from_ms <= time_ms <= to_ms`` of sources of the shop; much cheaper per touch that is not.
+def touches_of(segments: Iterable[bytes], shop_of: Sequence[int], shops: Container[int]) -> Iterator[Touch]:
+    """The touches of sources of some shops; much cheaper per touch that is of another.
 
     ``shop_of`` gives the shop number of a source number.
     """
@@ -75,7 +73,7 @@ def touches_between(
         while position < end:
             _hash, time_ms, source, kind, id_bytes = unpack_from(segment, position)
             position += ROW_HEAD_BYTES + id_bytes
-            if shop_of[source] == shop and from_ms <= time_ms <= to_ms:
+            if shop_of[source] in shops:
                 yield Touch(time_ms, segment[position - id_bytes : position], source, kind)
 
 

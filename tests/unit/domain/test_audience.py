@@ -43,7 +43,8 @@ class Visitor(Shopper):
         name = f"{kind}{campaign_id}{shop}{day}".encode()
         source = self.directory.number((shop, campaign_id, "n1", None))
         at_ms = self._at(day)
-        return self.rules.touch(KEY, self.journey, hash64(name), at_ms, source, KIND_NUMBER[kind], name)
+        args = (hash64(name), at_ms, source, KIND_NUMBER[kind], name)
+        return self.commits(self.rules.touch(KEY, self.journey, *args))
 
     def restart(self) -> None:
         self.journey = round_trip(self)

@@ -69,6 +69,15 @@ class Person:
         self, day: float, letter: str, event_id: str | None = None, order_id: str | None = None
     ) -> bool:
         self.rules.changes.orders.clear()  # each event is committed before the next
+        return self.commits(self._adds(day, letter, event_id, order_id))
+
+    def commits(self, added: bool) -> bool:
+        """What the caller does before each commit."""
+        self.rules.settle()
+        self.rules.trim()
+        return added
+
+    def _adds(self, day: float, letter: str, event_id: str | None, order_id: str | None) -> bool:
         time_ms = START_MS + round(day * DAY_MS)
         name = (event_id or f"{letter}{day}").encode()
         self.rules.event_time_ms_max = max(self.rules.event_time_ms_max, time_ms)

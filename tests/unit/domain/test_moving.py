@@ -66,9 +66,10 @@ def counted(*shoppers: Shopper) -> tuple[dict[Any, int], ...]:
 
 def move(old: Shopper, new: Shopper) -> None:
     """The journey of one to the other, as it travels."""
-    data = msgpack.encode(take_out(old.rules, old.journey))
+    data = msgpack.encode(take_out(old.rules, KEY, old.journey))
     old.journey = Journey([])
     add(new.rules, KEY, new.journey, msgpack.decode(data, type=MovedJourney))
+    new.commits(added=True)
 
 
 @given(

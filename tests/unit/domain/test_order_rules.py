@@ -38,7 +38,7 @@ class Shopper(Person):
         name, time_ms = (event_id or f"P{day}-{order_id}").encode(), self._at(day)
         target = self.directory.number((shop, None, None, "i1"))
         order = Order(order_id, name, hash64(name), time_ms, target, amount_fen, **options)
-        return self.rules.pay(KEY, self.journey, order)
+        return self.commits(self.rules.pay(KEY, self.journey, order))
 
     def refunds(
         self,
@@ -50,12 +50,13 @@ class Shopper(Person):
     ) -> bool:
         name = (event_id or f"R{day}-{refund_id}").encode()
         refund = Refund(refund_id, order_id, name, hash64(name), self._at(day), amount_fen, 0, 7, b"{}")
-        return self.rules.refund(KEY, self.journey, refund)
+        return self.commits(self.rules.refund(KEY, self.journey, refund))
 
     def claims(self, day: float, coupon: int, campaign_id: str | None = "coupon") -> bool:
         name = f"C{day}-{coupon}-{campaign_id}".encode()
         source = self.directory.number(("s1", campaign_id, None if campaign_id else "", None))
-        return self.rules.claim(KEY, self.journey, hash64(name), self._at(day), source, name, coupon)
+        args = (hash64(name), self._at(day), source, name, coupon)
+        return self.commits(self.rules.claim(KEY, self.journey, *args))
 
     def touches(self, day: float, letter: str) -> bool:
         return self.happens(day, letter)

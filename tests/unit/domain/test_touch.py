@@ -10,8 +10,8 @@ from xinghe.domain.touch import (
     Touch,
     pack_row_head,
     touch_count,
-    touches_between,
     touches_in,
+    touches_of,
     without_views,
 )
 
@@ -56,16 +56,11 @@ def test_views_are_taken_out_and_the_rest_is_untouched() -> None:
     assert without_views(packed(TOUCHES[0])) == (b"", 1)
 
 
-def test_touches_between_are_those_of_the_shop_in_the_span() -> None:
+def test_touches_of_shops_are_in_the_order_they_came() -> None:
     touches = [touch._replace(source=number) for number, touch in enumerate(TOUCHES)]
-    shop_of = [0, 1, 0, 0]
+    shop_of = [0, 1, 0, 2]
     segments = [packed(*touches[:2]), b"", packed(*touches[2:])]
-    times = sorted({touch.time_ms for touch in touches})
-    for from_ms in times:
-        for to_ms in times:
-            for shop in (0, 1):
-                assert list(touches_between(segments, from_ms, to_ms, shop_of, shop)) == [
-                    touch
-                    for touch in touches
-                    if from_ms <= touch.time_ms <= to_ms and shop_of[touch.source] == shop
-                ]
+    for shops in ({0}, {1}, {0, 2}, {3}):
+        assert list(touches_of(segments, shop_of, shops)) == [
+            touch for touch in touches if shop_of[touch.source] in shops
+        ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from xinghe.domain.attribution import first_touch, linear, position_based, time_decay
 from xinghe.domain.attribution.split import split
 from xinghe.domain.metrics import MODELS
-from xinghe.domain.order import ORDER_MICROS, Order, counting_refunds, winner_of
+from xinghe.domain.order import ORDER_MICROS, Order, counting_refunds
 from xinghe.domain.touch import Touch, touches_in
 
 PATH_TOUCHES_MAX: Final = 100
@@ -34,36 +35,56 @@ def path_of(reaching: Sequence[Touch]) -> Sequence[Touch]:
     return [reaching[0], *reaching[1 - PATH_TOUCHES_MAX :]]
 
 
-def credits_of(order: Order, half_life_ms: int) -> list[list[Credit]]:
-    """The credits of an order for each of ``MODELS``, in the order of its path.
+class Shares(NamedTuple):
+    """What each of some touches has of an order; a touch that gets nothing stands there with 0 and 0."""
 
-    For each model ``orders_micros`` add up to 1,000,000, ``gmv_fen`` to the amount of the order, ``refund_fen`` to that of
-    each refund. Touches that get nothing are left out.
+    touches: Sequence[Touch | None]
+    orders_micros: Sequence[int]
+    gmv_fen: Sequence[int]
+
+
+def shares_of(order: Order, half_life_ms: int) -> Sequence[Shares]:
+    """How each of ``MODELS`` shares an order, before refunds: among its path, but for last touch, which has the winner alone.
+
+    For each model ``orders_micros`` add up to 1,000,000, ``gmv_fen`` to the amount of the order.
     """
-    refunds_fen = [refund.amount_fen for refund in counting_refunds(order)]
-    winner = winner_of(order)
-    if winner is None:
-        return [_shared([None], [1], order.amount_fen, refunds_fen)] * len(MODELS)
-    path = list(touches_in(order.path))
-    by_winner = _shared([winner], [1], order.amount_fen, refunds_fen)
-    if len(path) == 1:
-        return [by_winner] * len(MODELS)
-    times_ms = [touch.time_ms for touch in path]
+    return _shares(order.path, order.winner, order.amount_fen, half_life_ms)
+
+
+# An order that changes is shared for its figures, for its attribution, and to take it back when it changes again. So
+# many entries are two for each order of a journey that is full of them, some 40 kB each with the longest paths.
+@lru_cache(maxsize=1_024)
+def _shares(path: bytes, winner: bytes, amount_fen: int, half_life_ms: int) -> Sequence[Shares]:
+    touch = next(touches_in(winner), None)
+    by_winner = Shares((touch,), (ORDER_MICROS,), (amount_fen,))
+    touches = () if touch is None else tuple(touches_in(path))
+    if len(touches) <= 1:
+        return (by_winner,) * len(MODELS)
+    times_ms = [one.time_ms for one in touches]
     weights = (
         first_touch.weights(times_ms),
         linear.weights(times_ms),
         time_decay.weights(times_ms, half_life_ms),
         position_based.weights(times_ms),
     )
-    return [by_winner, *(_shared(path, each, order.amount_fen, refunds_fen) for each in weights)]
+    by_path = (Shares(touches, split(ORDER_MICROS, each), split(amount_fen, each)) for each in weights)
+    return (by_winner, *by_path)
 
 
-def _shared(
-    touches: Sequence[Touch | None], weights: Sequence[int], amount_fen: int, refunds_fen: Sequence[int]
-) -> list[Credit]:
+def credits_of(order: Order, half_life_ms: int) -> list[list[Credit]]:
+    """The credits of an order for each of ``MODELS``, in the order of its path; touches that get nothing are left out.
+
+    For each model ``refund_fen`` add up to the amount of each refund; for the rest see `shares_of`.
+    """
+    refunds_fen = [refund.amount_fen for refund in counting_refunds(order)]
+    by_winner, *by_path = shares_of(order, half_life_ms)
+    credits_ = _credits(by_winner, refunds_fen)
+    return [credits_, *(credits_ if one is by_winner else _credits(one, refunds_fen) for one in by_path)]
+
+
+def _credits(shares: Shares, refunds_fen: Sequence[int]) -> list[Credit]:
     """The credits of one model."""
-    shares = zip(touches, split(ORDER_MICROS, weights), split(amount_fen, weights), strict=True)
-    credited = [share for share in shares if share[1] or share[2]]
+    credited = [share for share in zip(*shares, strict=True) if share[1] or share[2]]
     left_fen = [gmv_fen for _, _, gmv_fen in credited]
     taken_fen = []
     for refund_fen in refunds_fen:

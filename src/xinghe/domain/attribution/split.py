@@ -39,13 +39,13 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
     weights_sum = sum(weights)
     if weights_sum <= 0 or min(weights) < 0:
         raise ValueError(f"weights must be 0 or more, and one above 0: {list(weights)}")
-    parts: list[int] = []
-    remainders: list[int] = []
-    for weight in weights:
-        part, remainder = divmod(total * weight, weights_sum)
-        parts.append(part)
-        remainders.append(remainder)
+    if min(weights) == max(weights):
+        part, left = divmod(total, len(weights))
+        return [part + 1] * left + [part] * (len(weights) - left)
+    scaled = [total * weight for weight in weights]
+    parts = [one // weights_sum for one in scaled]
     if left := total - sum(parts):
+        remainders = [one % weights_sum for one in scaled]
         # The sort is stable, also in reverse: of equal remainders the earlier comes first.
         for index in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:left]:
             parts[index] += 1
