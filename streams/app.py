@@ -64,7 +64,11 @@ def create(settings: Settings) -> Application:
         return int(app.consumer.partition_count(CAMPAIGN_DELTA))
 
     def journeys_processor(task: Task) -> Processor:
-        windows = Windows(touch_ms=settings.touch_window_ms, payment_ms=settings.payment_window_ms)
+        windows = Windows(
+            touch_ms=settings.touch_window_ms,
+            payment_ms=settings.payment_window_ms,
+            click_over_view=settings.click_over_view,
+        )
         return JourneysProcessor(
             task, windows=windows, journey_events_max=settings.journey_events_max, partitions=partitions()
         )

@@ -117,6 +117,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payment_window_ms: Annotated[
         int, Meta(ge=1, le=30 * DAY_MS, description="Longest time from a touch to a payment that it earns.")
     ] = 30 * DAY_MS
+    click_over_view: Annotated[
+        bool,
+        Meta(description="Whether last touch prefers the last ad click to later touches of other kinds."),
+    ] = True
     model_period_s: Annotated[
         int,
         Meta(
@@ -322,6 +326,8 @@ def _right(annotated: Any) -> str:
     plain = _plain(annotated)
     if get_origin(plain) is Literal:
         return f"one of {', '.join(get_args(plain))}"
+    if plain is bool:
+        return "true or false"
     return f"a whole number from {bounds['ge']} to {bounds['le']}"
 
 

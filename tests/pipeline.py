@@ -175,7 +175,9 @@ def _show(shown: dict[bytes, Row], changed: Changed) -> None:
 class Pipeline:
     """Both stages over ``partitions`` partitions."""
 
-    def __init__(self, partitions: int = 2, *, journey_events_max: int = 2_000) -> None:
+    def __init__(
+        self, partitions: int = 2, *, journey_events_max: int = 2_000, windows: Windows | None = None
+    ) -> None:
         self.partitions = partitions
         app = faust.App("pipeline", Table=BatchTable, store="memory://")
         self.sinks = [FakeSink() for _ in range(partitions)]
@@ -183,7 +185,10 @@ class Pipeline:
 
         def journeys_processor(task: Any) -> JourneysProcessor:
             return JourneysProcessor(
-                task, windows=Windows(), journey_events_max=journey_events_max, partitions=partitions
+                task,
+                windows=windows or Windows(),
+                journey_events_max=journey_events_max,
+                partitions=partitions,
             )
 
         def campaigns_processor(task: Any) -> CampaignsProcessor:

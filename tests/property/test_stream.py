@@ -18,7 +18,7 @@ from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.findings import Findings
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.audit.truth import truth_of_records
+from xinghe.audit.truth import LIMITS, truth_of_records
 from xinghe.domain.events import (
     CAMPAIGN_EVENTS,
     AdSpent,
@@ -30,6 +30,7 @@ from xinghe.domain.events import (
 )
 from xinghe.domain.funnel import decode_window, unpack_key
 from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES, MODELS
+from xinghe.domain.order_rules import Windows
 from xinghe.domain.windows import DAY_MS, HOUR_MS, SIZE_MS, start_ms
 
 PARTITIONS: Final = 2
@@ -69,8 +70,9 @@ class Letter(NamedTuple):
 class Run:
     """A pipeline and the log that it reads: after a crash it reads again what it had not committed."""
 
-    def __init__(self) -> None:
-        self.pipeline = Pipeline(PARTITIONS)
+    def __init__(self, *, click_over_view: bool = True) -> None:
+        self._limits = LIMITS._replace(click_over_view=click_over_view)
+        self.pipeline = Pipeline(PARTITIONS, windows=Windows(click_over_view=click_over_view))
         self._log: dict[Place, Any] = {}
         self._uncommitted: dict[tuple[str, int], list[Place]] = defaultdict(list)
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
@@ -173,7 +175,7 @@ class Run:
             SourceRecord(*place, BROKER_MS, key_of(event), msgspec.json.encode(event))
             for place, event in self._log.items()
         ]
-        return truth_of_records(records, too_late, partitions=PARTITIONS)
+        return truth_of_records(records, too_late, limits=self._limits, partitions=PARTITIONS)
 
 
 def key_of(event: Any) -> bytes:
@@ -335,9 +337,11 @@ def settings_in_time(events: Sequence[Any]) -> st.SearchStrategy[list[CampaignCo
 steps = st.lists(st.tuples(st.integers(1, 12), st.sampled_from(STEPS)), min_size=1, max_size=12)
 
 
-def run_of(events: Sequence[Any], schedule: Sequence[tuple[int, str]]) -> Run:
+def run_of(
+    events: Sequence[Any], schedule: Sequence[tuple[int, str]], *, click_over_view: bool = True
+) -> Run:
     """Feed the events in batches of the sizes given, with what happens after each, over and over; then settle."""
-    run = Run()
+    run = Run(click_over_view=click_over_view)
     at, turn = 0, 0
     while at < len(events):
         size, step = schedule[turn % len(schedule)]
@@ -375,6 +379,15 @@ def test_any_order_batching_commit_and_crash_gives_the_truth(
     assert not truth.apart
     assert_equal_to(truth, run)
     assert_adds_up(truth, run.pipeline)
+
+
+@given(events=journeys_of_both, schedule=steps)
+@bounded
+def test_without_click_over_view_the_last_touch_of_any_kind_wins(
+    events: list[Any], schedule: list[tuple[int, str]]
+) -> None:
+    run = run_of(events, schedule, click_over_view=False)
+    assert_equal_to(run.truth(), run)
 
 
 linked_steps = st.lists(st.tuples(st.integers(1, 8), st.sampled_from(LINKED_STEPS)), min_size=1, max_size=16)

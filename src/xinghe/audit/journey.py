@@ -43,11 +43,12 @@ _Key = TypeVar("_Key")
 
 
 class Limits(NamedTuple):
-    """How far touches reach (R4), and how many events a journey keeps (R14)."""
+    """How far touches reach, how many events a journey keeps (R14), and whether ad clicks win over later touches (R4)."""
 
     touch_window_ms: int
     payment_window_ms: int
     journey_events_max: int
+    click_over_view: bool = True
 
 
 class Journey:
@@ -70,7 +71,7 @@ class Journey:
         self._all_refunds = [event for event in self._distinct if isinstance(event, OrderRefunded)]
         self._orders = {order.order_id: order for order in first_payments(self._payments)}
         self._refunds = refunds_of(self._all_refunds, self._orders)
-        self._known = Touches(self._touches)
+        self._known = Touches(self._touches, click_over_view=limits.click_over_view)
         self._credits = {
             order.order_id: credits_of(order, self._known, limits.payment_window_ms)
             for order in self._orders.values()

@@ -98,9 +98,10 @@ class Line:
 
 
 class Touches:
-    """All touches of one person, by shop."""
+    """All touches of one person, by shop; ``click_over_view`` prefers ad clicks where one touch wins."""
 
-    def __init__(self, touches: Iterable[Touch]) -> None:
+    def __init__(self, touches: Iterable[Touch], *, click_over_view: bool) -> None:
+        self._click_over_view = click_over_view
         self._clicks: dict[str, Line] = {}
         self._all: dict[str, Line] = {}
         for touch in sorted(touches, key=lambda touch: (touch.time_ms, touch.event_id)):
@@ -111,10 +112,10 @@ class Touches:
     def winner(self, shop_id: str, time_ms: int, window_ms: int) -> Touch | None:
         """The touch that a conversion at ``time_ms`` is credited to; ``None`` if none reaches it.
 
-        The last ad click within ``window_ms``, else the last touch of any kind.
+        With click over view the last ad click within ``window_ms``, else the last touch of any kind.
         """
         click = self._clicks.get(shop_id, Line()).last(time_ms, window_ms)
-        if click is not None:
+        if click is not None and self._click_over_view:
             return click
         return self._all.get(shop_id, Line()).last(time_ms, window_ms)
 

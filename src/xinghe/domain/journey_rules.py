@@ -223,7 +223,8 @@ class JourneyRules:
         if is_duplicate(journey, hash_bytes, event_hash):
             return False
         journey.fingerprints += hash_bytes[:FINGERPRINT_BYTES]
-        winner = last_touch(self._reaching(journey, target, time_ms, self.windows.touch_ms))
+        reaching = self._reaching(journey, target, time_ms, self.windows.touch_ms)
+        winner = last_touch(reaching, click_over_view=self.windows.click_over_view)
         credited = self._credited(winner, target)
         if kind in CONVERSION_PEOPLE:
             people = self._people_of(CONVERSION_PEOPLE[kind], credited, time_ms)
@@ -313,16 +314,18 @@ class JourneyRules:
 
         Up to the next touch that outranks it, and, for a touch that is no ad click, from when on the last ad click before it
         reaches nothing any more. Both follow from the order of touches, so one look at each suffices for all conversions.
+        Without click over view no kind is preferred.
         """
         shop_of, window_ms = self.directory.shop_of, self.windows.touch_ms
-        shop, is_click = shop_of[touch.source], touch.kind == AD_CLICK
+        preferred = AD_CLICK if self.windows.click_over_view else None
+        shop, is_preferred = shop_of[touch.source], touch.kind == preferred
         from_ms, to_ms = touch.time_ms, touch.time_ms + window_ms
         for other in touches_between(journey.touches, touch.time_ms - window_ms, to_ms, shop_of, shop):
-            if is_click and other.kind != AD_CLICK:
+            if is_preferred and other.kind != preferred:
                 continue
             if other[:2] > touch[:2]:
                 to_ms = min(to_ms, other.time_ms - 1)
-            elif not is_click and other.kind == AD_CLICK:
+            elif not is_preferred and other.kind == preferred:
                 from_ms = max(from_ms, other.time_ms + window_ms + 1)
         return from_ms, to_ms
 

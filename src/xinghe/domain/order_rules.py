@@ -30,10 +30,11 @@ TOTAL: Final = 0
 
 
 class Windows(Struct, frozen=True):
-    """How long after a touch a conversion may still be credited to it."""
+    """How long after a touch a conversion may still be credited to it, and whether an ad click wins over later touches."""
 
     touch_ms: int = 15 * DAY_MS
     payment_ms: int = 30 * DAY_MS
+    click_over_view: bool = True
 
     @property
     def half_life_ms(self) -> int:
@@ -166,7 +167,7 @@ class OrderRules:
             touches_between(journey.touches, reached_from_ms, order.time_ms, shop_of, shop_of[order.target])
         )
         reaching = sorted(known)
-        winner = last_touch(reaching)
+        winner = last_touch(reaching, click_over_view=self._windows.click_over_view)
         order.path = b"".join(map(pack_touch, path_of(reaching)))
         order.winner = b"" if winner is None else pack_touch(winner)
         order.redeemed = redeemed(order, journey.claims or (), shop_of)
