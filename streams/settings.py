@@ -20,6 +20,8 @@ from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_or
 import msgspec
 from msgspec import Meta, Struct
 
+from xinghe.domain.events import ModelChannel
+
 ENV_PREFIX: Final = "XINGHE_"
 
 OTHER_NAMES: Final[Mapping[str, str]] = {
@@ -129,6 +131,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Seconds between two computations of the data-driven models of the shops that changed.",
         ),
     ] = 60
+    model_channel: Annotated[
+        ModelChannel,
+        Meta(
+            description="What the paths of the data-driven models are told in; a stream that has begun keeps its own."
+        ),
+    ] = "campaign"
     metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
         "127.0.0.1"
     )

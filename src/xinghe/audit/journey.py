@@ -14,12 +14,13 @@ from xinghe.audit.figures import PEOPLE_SIZES, SIZES, Truth, WindowKey, window_s
 from xinghe.audit.models import path_of
 from xinghe.audit.purchases import Purchase, purchases_of
 from xinghe.audit.refunds import Refunds, refunds_of
-from xinghe.audit.shop_models import PathSum, campaign_path
+from xinghe.audit.shop_models import PathSum, channel_path
 from xinghe.audit.touches import KIND_METRIC, TOUCH_TYPES, Touch, Touches, touch_of
 from xinghe.domain.events import (
     CartAdded,
     CouponClaimed,
     ItemFavorited,
+    ModelChannel,
     OrderPaid,
     OrderRefunded,
     StoreVisited,
@@ -43,12 +44,17 @@ _Key = TypeVar("_Key")
 
 
 class Limits(NamedTuple):
-    """How far touches reach, how many events a journey keeps (R14), and whether ad clicks win over later touches (R4)."""
+    """How the stream is set.
+
+    How far touches reach (R4), how many events a journey keeps (R14), whether ad clicks win over later touches (R4), and what the
+    paths of models are told in (R16).
+    """
 
     touch_window_ms: int
     payment_window_ms: int
     journey_events_max: int
     click_over_view: bool = True
+    model_channel: ModelChannel = "campaign"
 
 
 class Journey:
@@ -139,9 +145,10 @@ class Journey:
         )
 
     def _add_path(self, truth: Truth, order: OrderPaid) -> None:
-        """R16: on the path of its campaigns, if a touch reaches it."""
-        path = campaign_path(
-            path_of(self._known.reaching(order.shop_id, order.time_ms, self._limits.payment_window_ms))
+        """R16: on the path of its channels, if a touch reaches it."""
+        path = channel_path(
+            path_of(self._known.reaching(order.shop_id, order.time_ms, self._limits.payment_window_ms)),
+            self._limits.model_channel,
         )
         if path:
             paths = truth.paths.setdefault(order.shop_id, {})

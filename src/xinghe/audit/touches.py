@@ -34,7 +34,7 @@ KIND_METRIC: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """A touch of one person; a coupon claim has neither note nor item."""
+    """A touch of one person; a coupon claim has neither note nor item, only a view has a surface."""
 
     time_ms: int
     event_id: str
@@ -43,6 +43,8 @@ class Touch:
     campaign_id: str
     note_id: str | None
     item_id: str | None
+    surface: str | None = None
+    note_type: str | None = None
 
 
 def touch_of(event: TouchEvent) -> Touch:
@@ -55,6 +57,8 @@ def touch_of(event: TouchEvent) -> Touch:
         campaign_id=event.campaign_id if event.campaign_id is not None else f"organic:{event.shop_id}",
         note_id=None if isinstance(event, CouponClaimed) else event.note_id,
         item_id=None if isinstance(event, CouponClaimed) else event.item_id,
+        surface=event.surface if isinstance(event, NoteViewed) else None,
+        note_type=None if isinstance(event, CouponClaimed) else event.note_type,
     )
 
 

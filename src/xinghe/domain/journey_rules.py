@@ -22,6 +22,7 @@ from xinghe.domain.counted import (
 )
 from xinghe.domain.delta import Changes
 from xinghe.domain.directory import Directory
+from xinghe.domain.events import ModelChannel
 from xinghe.domain.journey import (
     CART_ADD,
     CLAIMS,
@@ -101,12 +102,13 @@ class JourneyRules:
         windows: Windows,
         journey_events_max: int,
         mark: Callable[[tuple[bytes, int]], None],
+        model_channel: ModelChannel = "campaign",
     ) -> None:
         self.directory = directory
         self.windows = windows
         self.journey_events_max = journey_events_max
         self.mark = mark
-        self.changes = Changes()
+        self.changes = Changes(model_channel)
         self._orders = OrderRules(directory, windows, mark, self.changes)
         self.audience = AudienceRules(directory, journey_events_max, mark, self.changes)
         self.event_time_ms_max = 0
@@ -123,9 +125,10 @@ class JourneyRules:
         source: int,
         kind: int,
         event_id: bytes,
+        form: int = 0,
     ) -> bool:
         """Add a touch; answers False for a duplicate. The caller keeps ``time_ms`` within the retention."""
-        row = pack_row_head(event_hash, time_ms, source, kind, len(event_id)) + event_id
+        row = pack_row_head(event_hash, time_ms, source, kind | form, len(event_id)) + event_id
         if is_duplicate(journey, row[:8], event_hash):
             return False
         journey.fingerprints += row[:FINGERPRINT_BYTES]
@@ -147,7 +150,7 @@ class JourneyRules:
             # Else a view of what the person has touched before, which says nothing more.
             self.audience.touched(key, journey, source, kind)
         if time_ms <= journey.last_conversion_ms:
-            self._reattribute(key, journey, Touch(time_ms, event_id, source, kind))
+            self._reattribute(key, journey, Touch(time_ms, event_id, source, kind, form))
         if journey.events > self.journey_events_max:
             self._evict(key, journey)
         return True

@@ -13,10 +13,11 @@ import pytest
 
 from streams.agents.shop_models import ShopModelsTables
 from streams.engine.table import BatchTable
+from streams.settings import SettingsError
 from streams.tables import campaigns_tables
-from tests.pipeline import FakeTask
+from tests.pipeline import FakeTask, Pipeline
 from xinghe.domain.delta import PathDelta
-from xinghe.domain.events import ATTRIBUTION_MODEL
+from xinghe.domain.events import ATTRIBUTION_MODEL, NoteViewed, OrderPaid
 
 PERIOD_S = 10
 Sent = list[tuple[str, int | None]]
@@ -54,7 +55,9 @@ class Processor:
     """The part of the campaigns stage that has to do with models."""
 
     def __init__(self, task: Any, executor: ByHand) -> None:
-        self.models = ShopModelsTables(task, partitions=1, period_s=PERIOD_S, executor=executor)
+        self.models = ShopModelsTables(
+            task, partitions=1, period_s=PERIOD_S, executor=executor, channel="campaign"
+        )
         self.shown: dict[str, bytes | None] = {}
 
     def opened(self, _last_offset: int) -> None:
@@ -251,8 +254,8 @@ def test_the_value_is_the_record_of_the_contract() -> None:
     shops.compute(0)
     value = orjson.loads(shops.task.committed[-1].value or b"")
     credits_ = [
-        {"campaign_id": "c1", "orders_micros": 500_000, "gmv_fen": 51},
-        {"campaign_id": "c2", "orders_micros": 500_000, "gmv_fen": 50},
+        {"campaign_id": "c1", "orders_micros": 500_000, "gmv_fen": 51, "channel_id": "c1"},
+        {"campaign_id": "c2", "orders_micros": 500_000, "gmv_fen": 50, "channel_id": "c2"},
     ]
     assert value == {
         "shop_id": "s1",
@@ -262,5 +265,24 @@ def test_the_value_is_the_record_of_the_contract() -> None:
         "paths": 1,
         "merged_campaigns": 0,
         "models": dict.fromkeys(("markov", "shapley", "linear"), credits_),
+        "channel": "campaign",
     }
     assert msgspec.json.encode(value) == shops.task.committed[-1].value
+
+
+@pytest.mark.parametrize("stage", ["journeys", "campaigns"])
+def test_counts_of_paths_are_not_gone_on_with_in_another_channel(stage: str) -> None:
+    pipeline = Pipeline(1)
+    pipeline.feed(
+        [
+            NoteViewed("v", "p1", 1_000_000, "n1", "s1", "c1", surface="ad"),
+            OrderPaid("P", "p1", 1_000_005, "s1", "o1", "i1", 900),
+        ]
+    )
+    pipeline.settle()
+    (task,) = getattr(pipeline, stage)
+    pipeline.model_channel = "surface"
+    with pytest.raises(SettingsError, match=r"model_channel is 'surface' .* by campaign so far"):
+        task.crash()
+    pipeline.model_channel = "campaign"
+    task.crash()
