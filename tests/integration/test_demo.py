@@ -50,7 +50,7 @@ def wait_until_ended(children: set[int]) -> None:
 def wait_for_line(process: subprocess.Popen[str], line: str) -> None:
     """Read what it says on standard error up to the line."""
     assert process.stderr is not None
-    said = []
+    said: list[str] = []
     while (text := process.stderr.readline()) != line:
         assert text, said
         said.append(text)
