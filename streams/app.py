@@ -64,9 +64,17 @@ def create(settings: Settings) -> Application:
         return int(app.consumer.partition_count(CAMPAIGN_DELTA))
 
     def journeys_processor(task: Task) -> Processor:
-        windows = Windows(touch_ms=settings.touch_window_ms, payment_ms=settings.payment_window_ms)
+        windows = Windows(
+            touch_ms=settings.touch_window_ms,
+            payment_ms=settings.payment_window_ms,
+            click_over_view=settings.click_over_view,
+        )
         return JourneysProcessor(
-            task, windows=windows, journey_events_max=settings.journey_events_max, partitions=partitions()
+            task,
+            windows=windows,
+            journey_events_max=settings.journey_events_max,
+            partitions=partitions(),
+            model_channel=settings.model_channel,
         )
 
     def campaigns_processor(task: Task) -> Processor:
@@ -76,6 +84,7 @@ def create(settings: Settings) -> Application:
             sink=RedisSink(redis, task.partition, partitions()),
             model_period_s=settings.model_period_s,
             executor=models_thread,
+            model_channel=settings.model_channel,
         )
 
     _add_stage(

@@ -20,6 +20,8 @@ from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_or
 import msgspec
 from msgspec import Meta, Struct
 
+from xinghe.domain.events import ModelChannel
+
 ENV_PREFIX: Final = "XINGHE_"
 
 OTHER_NAMES: Final[Mapping[str, str]] = {
@@ -117,6 +119,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     payment_window_ms: Annotated[
         int, Meta(ge=1, le=30 * DAY_MS, description="Longest time from a touch to a payment that it earns.")
     ] = 30 * DAY_MS
+    click_over_view: Annotated[
+        bool,
+        Meta(description="Whether last touch prefers the last ad click to later touches of other kinds."),
+    ] = True
     model_period_s: Annotated[
         int,
         Meta(
@@ -125,6 +131,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Seconds between two computations of the data-driven models of the shops that changed.",
         ),
     ] = 60
+    model_channel: Annotated[
+        ModelChannel,
+        Meta(
+            description="What the paths of the data-driven models are told in; a stream that has begun keeps its own."
+        ),
+    ] = "campaign"
     metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
         "127.0.0.1"
     )
@@ -322,6 +334,8 @@ def _right(annotated: Any) -> str:
     plain = _plain(annotated)
     if get_origin(plain) is Literal:
         return f"one of {', '.join(get_args(plain))}"
+    if plain is bool:
+        return "true or false"
     return f"a whole number from {bounds['ge']} to {bounds['le']}"
 
 

@@ -93,7 +93,7 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             shop_models.PATHS,
             codec=StructCodec(PathTally),
             tag=b"q",
-            help="Orders of a shop by path of campaigns.",
+            help="Orders of a shop by path of channels.",
         ),
         app.Table(
             shop_models.MODELS, codec=BytesCodec(), tag=b"a", help="Last record of a shop's models, as sent."

@@ -175,15 +175,28 @@ def _show(shown: dict[bytes, Row], changed: Changed) -> None:
 class Pipeline:
     """Both stages over ``partitions`` partitions."""
 
-    def __init__(self, partitions: int = 2, *, journey_events_max: int = 2_000) -> None:
+    def __init__(
+        self,
+        partitions: int = 2,
+        *,
+        journey_events_max: int = 2_000,
+        windows: Windows | None = None,
+        model_channel: events.ModelChannel = "campaign",
+    ) -> None:
         self.partitions = partitions
+        self.model_channel = model_channel
+        """A change holds for the tasks that are opened after it."""
         app = faust.App("pipeline", Table=BatchTable, store="memory://")
         self.sinks = [FakeSink() for _ in range(partitions)]
         journey_tables, campaign_tables = journeys_tables(app), campaigns_tables(app)
 
         def journeys_processor(task: Any) -> JourneysProcessor:
             return JourneysProcessor(
-                task, windows=Windows(), journey_events_max=journey_events_max, partitions=partitions
+                task,
+                windows=windows or Windows(),
+                journey_events_max=journey_events_max,
+                partitions=partitions,
+                model_channel=self.model_channel,
             )
 
         def campaigns_processor(task: Any) -> CampaignsProcessor:
@@ -193,6 +206,7 @@ class Pipeline:
                 sink=self.sinks[task.partition],
                 model_period_s=0,
                 executor=AtOnce(),
+                model_channel=self.model_channel,
             )
 
         self.log: list[Sent] = []

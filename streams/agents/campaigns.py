@@ -18,7 +18,7 @@ from streams.agents.intake import (
     key_mismatch,
     separator_in,
 )
-from streams.agents.shop_models import Computed, ShopModelsTables
+from streams.agents.shop_models import Computed, ShopModelsTables, check_model_channel
 from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.delta import Delta, PathDelta, Watermark
@@ -61,13 +61,15 @@ class Clock(msgspec.Struct, array_like=True):
     """What a task must remember besides its windows.
 
     ``incarnation`` tells these topics from others of the same names, ``version`` is the number of the last commit that
-    changed a window, ``published_version`` that of the last whose windows are all in the funnel topic.
+    changed a window, ``published_version`` that of the last whose windows are all in the funnel topic. ``model_channel`` is what
+    the paths of orders are told in.
     """
 
     incarnation: str
     version: int
     published_version: int
     watermark_by_partition: dict[int, int]
+    model_channel: events.ModelChannel
 
 
 class Committed(msgspec.Struct):
@@ -106,7 +108,14 @@ class CampaignsProcessor:
     """The campaigns of one partition."""
 
     def __init__(
-        self, task: Task, *, partitions: int, sink: FunnelSink, model_period_s: int, executor: Executor
+        self,
+        task: Task,
+        *,
+        partitions: int,
+        sink: FunnelSink,
+        model_period_s: int,
+        executor: Executor,
+        model_channel: events.ModelChannel = "campaign",
     ) -> None:
         self._task = task
         self._partitions = partitions
@@ -114,13 +123,17 @@ class CampaignsProcessor:
         self._windows = CampaignWindows(task)
         self._notes = CampaignNotes(task)
         self._models = ShopModelsTables(
-            task, partitions=partitions, period_s=model_period_s, executor=executor
+            task,
+            partitions=partitions,
+            period_s=model_period_s,
+            executor=executor,
+            channel=model_channel,
         )
         self._campaigns: MemoryStore[Campaign] = task.store(CAMPAIGNS)
         self._spend: MemoryStore[Spend] = task.store(SPEND)
         self._clock_store: MemoryStore[Clock] = task.store(CLOCK)
         self._dead_letters = DeadLetters(task)
-        self._clock = Clock(uuid4().hex, 0, 0, {})
+        self._clock = Clock(uuid4().hex, 0, 0, {}, model_channel)
         self._clock_changed = False
         self._final_ms = 0
         self._changes = Changes()
@@ -145,9 +158,10 @@ class CampaignsProcessor:
         }
 
     def opened(self, last_offset: int) -> None:
-        """Index the windows and find those that the funnel topic has not seen."""
+        """Index the windows and find those that the funnel topic has not seen; raises `SettingsError` for another channel of models."""
         clock = self._clock_store.get(_CLOCK_KEY)
         if clock is not None:
+            check_model_channel(clock.model_channel, self._clock.model_channel)
             self._clock = clock
         self._unpublished = dict.fromkeys(self._windows.opened(self._clock.published_version))
         self._notes.opened()

@@ -20,6 +20,7 @@ from streams.agents.intake import (
     separator_in,
     too_large,
 )
+from streams.agents.shop_models import check_model_channel
 from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.attribution.order_credit import Credit, credits_of
@@ -31,7 +32,7 @@ from xinghe.domain.journey_rules import JourneyRules
 from xinghe.domain.metrics import MODELS
 from xinghe.domain.order import Order, Refund, counting_refunds, refunded_fen
 from xinghe.domain.order_rules import Windows
-from xinghe.domain.touch import KIND_NUMBER, KINDS, Touch
+from xinghe.domain.touch import KIND_NUMBER, KINDS, NOTE_TYPE_FORM, SURFACE_FORM, VIEW, Touch
 from xinghe.domain.windows import (
     ALLOWED_LATENESS_MS,
     FUTURE_MS,
@@ -53,7 +54,6 @@ SWEEP_JOURNEYS: Final = 500
 """Journeys looked at per tick for what can be dropped; a million take half an hour."""
 
 _TOUCH_KINDS: Final[dict[type, int]] = {
-    events.NoteViewed: KIND_NUMBER["view"],
     events.NoteLiked: KIND_NUMBER["like"],
     events.NoteCommented: KIND_NUMBER["comment"],
     events.AdClicked: KIND_NUMBER["ad_click"],
@@ -72,15 +72,24 @@ Adder = Callable[[bytes, Journey, Any, int, Any], bool]
 
 
 class Clock(msgspec.Struct, array_like=True):
-    """The highest event time that a task has accepted, kept over restarts."""
+    """The highest event time that a task has accepted, and what it has counted paths in, kept over restarts."""
 
     event_time_ms_max: int
+    model_channel: events.ModelChannel
 
 
 class JourneysProcessor:
     """The journeys of one partition."""
 
-    def __init__(self, task: Task, *, windows: Windows, journey_events_max: int, partitions: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        windows: Windows,
+        journey_events_max: int,
+        partitions: int,
+        model_channel: events.ModelChannel = "campaign",
+    ) -> None:
         self._task = task
         self._partitions = partitions
         self._journeys: MemoryStore[Journey] = task.store(JOURNEYS)
@@ -88,7 +97,10 @@ class JourneysProcessor:
         self._clock: MemoryStore[Clock] = task.store(CLOCK)
         self._dead_letters = DeadLetters(task)
         self._directory = Directory()
-        self._rules = JourneyRules(self._directory, windows, journey_events_max, self._journeys.mark)
+        self._model_channel = model_channel
+        self._rules = JourneyRules(
+            self._directory, windows, journey_events_max, self._journeys.mark, model_channel
+        )
         self._kept_sources = 0
         self._kept_time_ms = -1
         self._told_watermark_ms = -1
@@ -106,7 +118,7 @@ class JourneysProcessor:
         self._encode = msgspec.msgpack.Encoder().encode
 
     def opened(self, last_offset: int) -> None:  # noqa: ARG002 - the sequence matters to stage 2 only
-        """Number the sources as before and take up the clock."""
+        """Number the sources as before and take up the clock; raises `SettingsError` for another channel of models."""
         self._directory.restore(
             (int.from_bytes(key, "little"), source) for key, source in self._entries.items()
         )
@@ -115,6 +127,7 @@ class JourneysProcessor:
             self._rules.recover(entry[1])
         clock = self._clock.get(_CLOCK_KEY)
         if clock is not None:
+            check_model_channel(clock.model_channel, self._model_channel)
             self._rules.event_time_ms_max = self._kept_time_ms = clock.event_time_ms_max
 
     # Events
@@ -269,7 +282,7 @@ class JourneysProcessor:
         self._kept_sources = len(sources)
         if rules.event_time_ms_max != self._kept_time_ms:
             self._kept_time_ms = rules.event_time_ms_max
-            self._clock.put(_CLOCK_KEY, Clock(rules.event_time_ms_max))
+            self._clock.put(_CLOCK_KEY, Clock(rules.event_time_ms_max, self._model_channel))
 
     def _send_attributions(self, changes: Changes) -> None:
         for person, number in changes.orders:
@@ -353,11 +366,9 @@ class JourneysProcessor:
 
     def _send_path_deltas(self, changes: Changes) -> None:
         """One record per shop whose path counts changed."""
-        names = self._directory.campaigns
         deltas: dict[str, PathDelta] = {}
-        for (shop_id, campaigns), (orders, fen) in changes.paths.items():
+        for (shop_id, path), (orders, fen) in changes.paths.items():
             if orders or fen:
-                path = tuple(names[campaign] for campaign in campaigns)
                 deltas.setdefault(shop_id, PathDelta([])).paths.append((path, orders, fen))
         for shop_id, delta in deltas.items():
             key = shop_id.encode()
@@ -389,17 +400,29 @@ class JourneysProcessor:
                 return rules.convert(key, journey, event_hash, event.time_ms, number, conversion_kind)
 
             return add_conversion
+        note_type_form, surface_form = NOTE_TYPE_FORM, SURFACE_FORM
+        if event_type is events.NoteViewed:
+
+            def add_view(key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
+                event_id = event.event_id.encode()
+                form = surface_form[event.surface] | note_type_form[event.note_type]
+                return rules.touch(
+                    key, journey, hash64(event_id), event.time_ms, number, VIEW, event_id, form
+                )
+
+            return add_view
         kind = _TOUCH_KINDS[event_type]
 
         def add_touch(key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
-            event_id = event.event_id.encode()
-            return rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id)
+            event_id, form = event.event_id.encode(), note_type_form[event.note_type]
+            return rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id, form)
 
         return add_touch
 
     def _engage(self, key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
         event_id, kind = event.event_id.encode(), KIND_NUMBER[event.action]
-        return self._rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id)
+        form = NOTE_TYPE_FORM[event.note_type]
+        return self._rules.touch(key, journey, hash64(event_id), event.time_ms, number, kind, event_id, form)
 
     def _claim(self, key: bytes, journey: Journey, event: Any, number: int, _record: Any) -> bool:
         event_id, coupon_hash = event.event_id.encode(), hash64(event.coupon_id.encode())
@@ -446,7 +469,8 @@ def _names_of(event_type: type[msgspec.Struct]) -> Callable[[Any], Names]:
         return _coupon_names
     if event_type is events.OrderRefunded:
         return _shop_names
-    return _touch_names if event_type in (*_TOUCH_KINDS, events.NoteEngaged) else _target_names
+    is_touch = event_type in (*_TOUCH_KINDS, events.NoteViewed, events.NoteEngaged)
+    return _touch_names if is_touch else _target_names
 
 
 def _touch_names(event: Any) -> Names:

@@ -13,7 +13,8 @@ import msgspec
 
 from streams import metric_defs
 from streams.partitions import partition_of
-from xinghe.domain.events import ATTRIBUTION_MODEL
+from streams.settings import SettingsError
+from xinghe.domain.events import ATTRIBUTION_MODEL, ModelChannel
 from xinghe.domain.shop_models import NO_ORDERS, PathTally, pack_path, shop_models, unpack_path
 
 if TYPE_CHECKING:
@@ -38,11 +39,14 @@ Computed = dict[str, bytes | None]
 class ShopModelsTables:
     """The paths and models of the shops of one partition. The tables change in `prepare` only."""
 
-    def __init__(self, task: Task, *, partitions: int, period_s: int, executor: Executor) -> None:
+    def __init__(
+        self, task: Task, *, partitions: int, period_s: int, executor: Executor, channel: ModelChannel
+    ) -> None:
         self._task = task
         self._partitions = partitions
         self._period_ms = period_s * 1000
         self._executor = executor
+        self._channel = channel
         self._tallies: MemoryStore[PathTally] = task.store(PATHS)
         self._models: MemoryStore[bytes] = task.store(MODELS)
         self._due: MemoryStore[bytes] = task.store(DUE)
@@ -81,7 +85,7 @@ class ShopModelsTables:
             self._round, self._round_ms = list(self._changed), now_ms
         while self._job is not None or self._round:
             if self._job is None:
-                self._job = self._executor.submit(_compute, self._next_shops(), watermark_ms)
+                self._job = self._executor.submit(_compute, self._next_shops(), watermark_ms, self._channel)
             if not self._job.done():
                 return
             self._send(self._job.result())
@@ -129,8 +133,8 @@ class ShopModelsTables:
 
     def _add(self, shop_id: str, delta: PathDelta) -> None:
         paths = self._paths.setdefault(shop_id, {})
-        for campaigns, orders, fen in delta.paths:
-            packed = pack_path(shop_id, campaigns)
+        for channels, orders, fen in delta.paths:
+            packed = pack_path(shop_id, channels)
             tally = paths.get(packed, NO_ORDERS).plus(orders, fen)
             if tally is None:
                 paths.pop(packed, None)
@@ -151,11 +155,26 @@ class ShopModelsTables:
             self._job.cancel()
 
 
-def _compute(snapshots: Iterable[Snapshot], watermark_ms: int) -> Computed:
+def check_model_channel(kept: ModelChannel, channel: ModelChannel) -> None:
+    """Refuse to go on with counts of paths that are told in another channel; raises `SettingsError`.
+
+    What was counted of orders that are no longer kept cannot be told anew, so counts of two channels would be mixed.
+    """
+    if channel != kept:
+        raise SettingsError(
+            "model_channel",
+            repr(channel),
+            f"but this stream has counted the paths of its orders by {kept} so far",
+            f"{kept}; to change it, stop all workers, delete the topics xinghe.* and the consumer group, and read the "
+            "source topics anew",
+        )
+
+
+def _compute(snapshots: Iterable[Snapshot], watermark_ms: int, channel: ModelChannel) -> Computed:
     """The records of shops; runs in the thread, and reads nothing that others change."""
     encode = msgspec.json.encode
     with metric_defs.MODELS_SECONDS.time():
         return {
-            shop_id: encode(shop_models(shop_id, watermark_ms, tallies)) if tallies else None
+            shop_id: encode(shop_models(shop_id, watermark_ms, tallies, channel)) if tallies else None
             for shop_id, tallies in snapshots
         }

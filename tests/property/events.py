@@ -45,6 +45,9 @@ AMOUNTS_FEN: Final = (1, 2, 3, 7, 100, 333, 1_000)
 COUPON_IDS: Final[tuple[list[str] | None, ...]] = (None, ["k0"], ["k1", "k0", "k1"], [])
 NEW_CUSTOMER: Final = (None, None, None, True, False)
 
+NOTE_TYPES: Final = (None, "image", "video")
+SURFACES: Final = (None, "feed", "search", "profile", "ad")
+
 # Neither in the order of arrival nor of time, and some beyond ASCII: ties are decided by the bytes of UTF-8.
 EVENT_IDS: Final = tuple(f"{letter}{number}" for letter in ("e", "E", "é", "𝛆") for number in range(12))
 
@@ -89,7 +92,13 @@ def _event(
         values |= {"order_id": f"o{number // 7 % 4}", "refund_id": f"r{number // 28 % 3}"}
         return OrderRefunded(**values, amount_fen=amount_fen)
     if event_type not in CONVERSION_TYPES:
-        values |= {"note_id": note_id, "campaign_id": campaign_id}
+        values |= {
+            "note_id": note_id,
+            "campaign_id": campaign_id,
+            "note_type": NOTE_TYPES[number // 5 % 3],
+        }
+    if event_type is NoteViewed:
+        values["surface"] = SURFACES[number // 15 % 5]
     if event_type is NoteEngaged:
         values["action"] = ("collect", "share", "follow")[number % 3]
     if event_type is OrderPaid:

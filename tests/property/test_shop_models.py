@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.models import assert_models
-from tests.property.test_stream import Run, bounded, journeys_of_both, run_of, steps
+from tests.property.test_stream import Run, bounded, channels, journeys_of_both, run_of, steps
+from xinghe.audit.truth import LIMITS
 
 
 def records(run: Run) -> dict[str, dict[str, Any]]:
@@ -28,7 +29,8 @@ def test_any_order_batching_commit_and_crash_gives_the_same_records(
     schedule: list[tuple[int, str]],
     other_schedule: list[tuple[int, str]],
 ) -> None:
-    run = run_of(events, schedule)
-    other = run_of(data.draw(st.permutations(events)), other_schedule)
+    limits = LIMITS._replace(model_channel=data.draw(channels))
+    run = run_of(events, schedule, limits)
+    other = run_of(data.draw(st.permutations(events)), other_schedule, limits)
     assert records(run) == records(other)
     assert_models(run.truth(), run.pipeline)

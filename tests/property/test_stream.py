@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 from hypothesis import HealthCheck, assume, given, settings
@@ -17,19 +17,22 @@ from tests.property.models import assert_models
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.findings import Findings
+from xinghe.audit.journey import Limits
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.audit.truth import truth_of_records
+from xinghe.audit.truth import LIMITS, truth_of_records
 from xinghe.domain.events import (
     CAMPAIGN_EVENTS,
     AdSpent,
     CampaignConfigured,
     CouponClaimed,
+    ModelChannel,
     NoteViewed,
     OrderPaid,
     OrderRefunded,
 )
 from xinghe.domain.funnel import decode_window, unpack_key
 from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES, MODELS
+from xinghe.domain.order_rules import Windows
 from xinghe.domain.windows import DAY_MS, HOUR_MS, SIZE_MS, start_ms
 
 PARTITIONS: Final = 2
@@ -69,8 +72,10 @@ class Letter(NamedTuple):
 class Run:
     """A pipeline and the log that it reads: after a crash it reads again what it had not committed."""
 
-    def __init__(self) -> None:
-        self.pipeline = Pipeline(PARTITIONS)
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        windows = Windows(limits.touch_window_ms, limits.payment_window_ms, limits.click_over_view)
+        self.pipeline = Pipeline(PARTITIONS, windows=windows, model_channel=limits.model_channel)
         self._log: dict[Place, Any] = {}
         self._uncommitted: dict[tuple[str, int], list[Place]] = defaultdict(list)
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
@@ -173,7 +178,7 @@ class Run:
             SourceRecord(*place, BROKER_MS, key_of(event), msgspec.json.encode(event))
             for place, event in self._log.items()
         ]
-        return truth_of_records(records, too_late, partitions=PARTITIONS)
+        return truth_of_records(records, too_late, limits=self._limits, partitions=PARTITIONS)
 
 
 def key_of(event: Any) -> bytes:
@@ -332,12 +337,14 @@ def settings_in_time(events: Sequence[Any]) -> st.SearchStrategy[list[CampaignCo
     return settings_told(st.integers(newest_ms - 47 * HOUR_MS, newest_ms + HOUR_MS))
 
 
+channels = st.sampled_from(get_args(ModelChannel))
+"""What the paths of the data-driven models are told in."""
 steps = st.lists(st.tuples(st.integers(1, 12), st.sampled_from(STEPS)), min_size=1, max_size=12)
 
 
-def run_of(events: Sequence[Any], schedule: Sequence[tuple[int, str]]) -> Run:
+def run_of(events: Sequence[Any], schedule: Sequence[tuple[int, str]], limits: Limits = LIMITS) -> Run:
     """Feed the events in batches of the sizes given, with what happens after each, over and over; then settle."""
-    run = Run()
+    run = Run(limits)
     at, turn = 0, 0
     while at < len(events):
         size, step = schedule[turn % len(schedule)]
@@ -377,16 +384,30 @@ def test_any_order_batching_commit_and_crash_gives_the_truth(
     assert_adds_up(truth, run.pipeline)
 
 
+@given(events=journeys_of_both, schedule=steps)
+@bounded
+def test_without_click_over_view_the_last_touch_of_any_kind_wins(
+    events: list[Any], schedule: list[tuple[int, str]]
+) -> None:
+    run = run_of(events, schedule, LIMITS._replace(click_over_view=False))
+    assert_equal_to(run.truth(), run)
+
+
 linked_steps = st.lists(st.tuples(st.integers(1, 8), st.sampled_from(LINKED_STEPS)), min_size=1, max_size=16)
 
 
-@given(data=st.data(), events=linked_events(), reports=spends, schedule=linked_steps)
+@given(data=st.data(), events=linked_events(), reports=spends, schedule=linked_steps, channel=channels)
 @bounded
 def test_linked_ids_are_one_person_whatever_the_order_the_commits_and_the_crashes(
-    data: st.DataObject, events: list[Any], reports: list[AdSpent], schedule: list[tuple[int, str]]
+    data: st.DataObject,
+    events: list[Any],
+    reports: list[AdSpent],
+    schedule: list[tuple[int, str]],
+    channel: ModelChannel,
 ) -> None:
     later = data.draw(settings_in_time(events))
-    run = run_of(data.draw(st.permutations([*events, *reports, *later])), schedule)
+    arriving = data.draw(st.permutations([*events, *reports, *later]))
+    run = run_of(arriving, schedule, LIMITS._replace(model_channel=channel))
     truth = run.truth()
     assert not truth.apart
     assert set(run.letters().values()) <= {"refund_exceeds_order", "link_repeated", "link_circular"}

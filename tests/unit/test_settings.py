@@ -56,6 +56,7 @@ def test_a_file_can_be_given_directly(tmp_path: Path) -> None:
         ("XINGHE_METRICS_PORT", "", "a whole number from 0 to 65535"),
         ("XINGHE_COMMIT_INTERVAL_MS", "9", "a whole number from 10 to 60000"),
         ("XINGHE_TOUCH_WINDOW_MS", "1296000001", "a whole number from 1 to 1296000000"),
+        ("XINGHE_CLICK_OVER_VIEW", "maybe", "true or false"),
         ("XINGHE_LOG_FORMAT", "xml", "one of console, json"),
         ("XINGHE_LOG_LEVEL", "INFO", "one of debug, info, warning, error"),
         ("XINGHE_KAFKA_BOOTSTRAP_SERVERS", "kafka", "host:port, several separated by commas"),
@@ -81,6 +82,16 @@ def test_a_wrong_value_is_refused_with_name_value_source_and_remedy(
 @pytest.mark.parametrize("servers", ["a:1", "a.b-c:9092,10.0.0.1:9093", "[::1]:9092"])
 def test_server_lists_that_are_right(servers: str) -> None:
     assert Settings.load({"XINGHE_KAFKA_BOOTSTRAP_SERVERS": servers}).kafka_bootstrap_servers == servers
+
+
+def test_a_switch_is_read_from_the_environment_and_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "xinghe.toml"
+    file.write_text("click_over_view = false\n")
+
+    assert Settings().click_over_view
+    assert not Settings.load({"XINGHE_CLICK_OVER_VIEW": "false"}).click_over_view
+    assert not Settings.load({}, file).click_over_view
+    assert Settings.load({"XINGHE_CLICK_OVER_VIEW": "true"}, file).click_over_view
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:

@@ -13,6 +13,7 @@ from xinghe.audit.fields import differing
 from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.shop_models import MODEL_NAMES, ORDER_MICROS, ExpectedModels, expected_models
+from xinghe.domain.events import ModelChannel
 
 SHOPS: Final = "xinghe:shops"
 MODELS_KEYS: Final = "xinghe:shop:*:models"
@@ -75,19 +76,20 @@ class ModelsComparison:
             value = orjson.loads(record)
             found_ms, models = value.pop("watermark_ms"), value.pop("models")
             credits_ = {
-                model: {credit["campaign_id"]: credit for credit in models.pop(model)}
-                for model in MODEL_NAMES
+                model: {credit["channel_id"]: credit for credit in models.pop(model)} for model in MODEL_NAMES
             }
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             yield "value", "the models of a shop", "something else"
             return
         if type(found_ms) is not int or not 0 <= found_ms <= self._truth.watermark_ms:
             yield "watermark_ms", f"at most {self._truth.watermark_ms}", found_ms
-        yield from differing(_whole(shop_id, expected), value | models)
-        if _is_as_of(expected, value):
+        channel = self._truth.model_channel
+        yield from differing({"channel": channel, **_whole(shop_id, expected)}, value | models)
+        if value.get("channel") == channel and _is_as_of(expected, value):
             # Of a record that is not recomputed yet nothing else can be right.
             for model in MODEL_NAMES:
                 yield from _credits(model, expected, credits_[model])
+                yield from _campaigns(model, credits_[model], channel)
 
 
 def _whole(shop_id: str, expected: ExpectedModels) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def _is_as_of(expected: ExpectedModels, value: Mapping[str, Any]) -> bool:
 def _credits(model: str, expected: ExpectedModels, credits_: Mapping[str | None, Any]) -> Iterator[Found]:
     shares = expected.shares[model]
     if credits_.keys() != shares.keys():
-        yield f"{model}.campaigns", _named(shares), _named(credits_)
+        yield f"{model}.channels", _named(shares), _named(credits_)
         return
     for place, (unit, whole) in enumerate(
         (("orders_micros", expected.orders * ORDER_MICROS), ("gmv_fen", expected.gmv_fen))
@@ -123,6 +125,14 @@ def _credits(model: str, expected: ExpectedModels, credits_: Mapping[str | None,
             share = shares[channel][place]
             if abs(amount - share) > 1 + whole / SAME_UP_TO:
                 yield f"{model}.{channel}.{unit}", float(share), amount
+
+
+def _campaigns(model: str, credits_: Mapping[str | None, Any], channel: ModelChannel) -> Iterator[Found]:
+    """Where the channel is the campaign, it stands under that name too; else no campaign does."""
+    for channel_id, credit in credits_.items():
+        campaign_id = channel_id if channel == "campaign" else None
+        if credit.get("campaign_id", ...) != campaign_id:
+            yield f"{model}.{channel_id}.campaign_id", campaign_id, credit.get("campaign_id")
 
 
 def _named(channels: Mapping[str | None, Any]) -> list[str]:

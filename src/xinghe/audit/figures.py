@@ -12,7 +12,7 @@ from xinghe.audit.credit import Attribution
 from xinghe.audit.intake import DeadLetter
 from xinghe.audit.record import Place
 from xinghe.audit.shop_models import PathSum
-from xinghe.domain.events import AdSpent
+from xinghe.domain.events import AdSpent, ModelChannel
 from xinghe.domain.metrics import (
     AUDIENCE_NAMES,
     COUNTED_NAMES,
@@ -79,7 +79,7 @@ def window_start_ms(size: str, time_ms: int) -> int:
 class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
-    ``chosen`` has, window by window, the counted metrics of orders by the models that the campaign's settings chose
+    ``model_channel`` is what ``paths`` are told in. ``chosen`` has, window by window, the counted metrics of orders by the models that the campaign's settings chose
     for its minutes. ``partitions`` is how
     many the journeys stage has, ``watermarks_ms`` of those that have accepted an event. ``impossible_too_late`` are the dead letters
     (by place, the event's time) refused as too late that cannot have been,
@@ -97,6 +97,7 @@ class Truth:
     either may show, ``apart_shops`` those of apart people's orders, ``apart_orders`` are orders whose refunds may have other dead letters.
     """
 
+    model_channel: ModelChannel = "campaign"
     counts: dict[WindowKey, Counts] = field(default_factory=dict)
     chosen: dict[WindowKey, Counts] = field(default_factory=dict)
     spend_fen: dict[WindowKey, int] = field(default_factory=dict)

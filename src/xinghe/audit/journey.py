@@ -14,12 +14,13 @@ from xinghe.audit.figures import PEOPLE_SIZES, SIZES, Truth, WindowKey, window_s
 from xinghe.audit.models import path_of
 from xinghe.audit.purchases import Purchase, purchases_of
 from xinghe.audit.refunds import Refunds, refunds_of
-from xinghe.audit.shop_models import PathSum, campaign_path
+from xinghe.audit.shop_models import PathSum, channel_path
 from xinghe.audit.touches import KIND_METRIC, TOUCH_TYPES, Touch, Touches, touch_of
 from xinghe.domain.events import (
     CartAdded,
     CouponClaimed,
     ItemFavorited,
+    ModelChannel,
     OrderPaid,
     OrderRefunded,
     StoreVisited,
@@ -43,11 +44,17 @@ _Key = TypeVar("_Key")
 
 
 class Limits(NamedTuple):
-    """How far touches reach (R4), and how many events a journey keeps (R14)."""
+    """How the stream is set.
+
+    How far touches reach (R4), how many events a journey keeps (R14), whether ad clicks win over later touches (R4), and what the
+    paths of models are told in (R16).
+    """
 
     touch_window_ms: int
     payment_window_ms: int
     journey_events_max: int
+    click_over_view: bool = True
+    model_channel: ModelChannel = "campaign"
 
 
 class Journey:
@@ -70,7 +77,7 @@ class Journey:
         self._all_refunds = [event for event in self._distinct if isinstance(event, OrderRefunded)]
         self._orders = {order.order_id: order for order in first_payments(self._payments)}
         self._refunds = refunds_of(self._all_refunds, self._orders)
-        self._known = Touches(self._touches)
+        self._known = Touches(self._touches, click_over_view=limits.click_over_view)
         self._credits = {
             order.order_id: credits_of(order, self._known, limits.payment_window_ms)
             for order in self._orders.values()
@@ -138,9 +145,10 @@ class Journey:
         )
 
     def _add_path(self, truth: Truth, order: OrderPaid) -> None:
-        """R16: on the path of its campaigns, if a touch reaches it."""
-        path = campaign_path(
-            path_of(self._known.reaching(order.shop_id, order.time_ms, self._limits.payment_window_ms))
+        """R16: on the path of its channels, if a touch reaches it."""
+        path = channel_path(
+            path_of(self._known.reaching(order.shop_id, order.time_ms, self._limits.payment_window_ms)),
+            self._limits.model_channel,
         )
         if path:
             paths = truth.paths.setdefault(order.shop_id, {})

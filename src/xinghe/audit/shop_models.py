@@ -13,13 +13,14 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from xinghe.audit.touches import Touch
+from xinghe.domain.events import ModelChannel
 
 ORDER_MICROS: Final = 1_000_000
-CAMPAIGNS_MAX: Final = 100
+CHANNELS_MAX: Final = 100
 MODEL_NAMES: Final = ("markov", "shapley", "linear")
 
 Path = tuple[str | None, ...]
-"""Campaigns; ``None`` stands for all that are merged."""
+"""Channels; ``None`` stands for all that are merged."""
 Number = float | Fraction
 
 
@@ -31,7 +32,7 @@ class PathSum(NamedTuple):
 
 
 class ExpectedModels(NamedTuple):
-    """What a record must say; ``shares`` are by model and campaign the exact micros and fen, before rounding."""
+    """What a record must say; ``shares`` are by model and channel the exact micros and fen, before rounding."""
 
     orders: int
     gmv_fen: int
@@ -40,18 +41,32 @@ class ExpectedModels(NamedTuple):
     shares: dict[str, dict[str | None, tuple[Number, Number]]]
 
 
-def campaign_path(touches: Iterable[Touch]) -> tuple[str, ...]:
-    """The campaigns of touches, one that follows itself once."""
+def channel_path(touches: Iterable[Touch], channel: ModelChannel) -> tuple[str, ...]:
+    """The channels of touches, one that follows itself once."""
     path: list[str] = []
     for touch in touches:
-        if path[-1:] != [touch.campaign_id]:
-            path.append(touch.campaign_id)
+        name = channel_of(touch, channel)
+        if path[-1:] != [name]:
+            path.append(name)
     return tuple(path)
+
+
+def channel_of(touch: Touch, channel: ModelChannel) -> str:
+    """The channel that a touch belongs to."""
+    match channel:
+        case "campaign":
+            return touch.campaign_id
+        case "surface":
+            return touch.kind if touch.surface is None else touch.surface
+        case "note_type":
+            if touch.kind == "coupon_claim":
+                return touch.kind
+            return "unknown" if touch.note_type is None else touch.note_type
 
 
 def expected_models(paths: Mapping[tuple[str, ...], PathSum]) -> ExpectedModels:
     """The models of a shop with at least one path."""
-    merged = merged_campaigns(paths)
+    merged = merged_channels(paths)
     sums = _merged_paths(paths, merged)
     return ExpectedModels(
         orders=sum(path_sum.orders for path_sum in paths.values()),
@@ -62,21 +77,21 @@ def expected_models(paths: Mapping[tuple[str, ...], PathSum]) -> ExpectedModels:
     )
 
 
-def merged_campaigns(paths: Mapping[tuple[str, ...], PathSum]) -> set[str]:
-    """The campaigns that are told as one: all but the 100 that are on the paths of most orders."""
+def merged_channels(paths: Mapping[tuple[str, ...], PathSum]) -> set[str]:
+    """The channels that are told as one: all but the 100 that are on the paths of most orders."""
     orders: Counter[str] = Counter()
     for path, path_sum in paths.items():
         orders.update(dict.fromkeys(path, path_sum.orders))
-    ranked = sorted(orders, key=lambda campaign_id: (-orders[campaign_id], campaign_id))
-    return set(ranked[CAMPAIGNS_MAX:])
+    ranked = sorted(orders, key=lambda name: (-orders[name], name))
+    return set(ranked[CHANNELS_MAX:])
 
 
 def _merged_paths(paths: Mapping[tuple[str, ...], PathSum], merged: set[str]) -> dict[Path, PathSum]:
     sums: dict[Path, PathSum] = {}
     for path, path_sum in paths.items():
         told: list[str | None] = []
-        for campaign_id in path:
-            channel = None if campaign_id in merged else campaign_id
+        for name in path:
+            channel = None if name in merged else name
             if not told or told[-1] != channel:
                 told.append(channel)
         known = sums.get(tuple(told), PathSum(0, 0))

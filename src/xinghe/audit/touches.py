@@ -34,7 +34,7 @@ KIND_METRIC: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """A touch of one person; a coupon claim has neither note nor item."""
+    """A touch of one person; a coupon claim has neither note nor item, only a view has a surface."""
 
     time_ms: int
     event_id: str
@@ -43,6 +43,8 @@ class Touch:
     campaign_id: str
     note_id: str | None
     item_id: str | None
+    surface: str | None = None
+    note_type: str | None = None
 
 
 def touch_of(event: TouchEvent) -> Touch:
@@ -55,6 +57,8 @@ def touch_of(event: TouchEvent) -> Touch:
         campaign_id=event.campaign_id if event.campaign_id is not None else f"organic:{event.shop_id}",
         note_id=None if isinstance(event, CouponClaimed) else event.note_id,
         item_id=None if isinstance(event, CouponClaimed) else event.item_id,
+        surface=event.surface if isinstance(event, NoteViewed) else None,
+        note_type=None if isinstance(event, CouponClaimed) else event.note_type,
     )
 
 
@@ -98,9 +102,10 @@ class Line:
 
 
 class Touches:
-    """All touches of one person, by shop."""
+    """All touches of one person, by shop; ``click_over_view`` prefers ad clicks where one touch wins."""
 
-    def __init__(self, touches: Iterable[Touch]) -> None:
+    def __init__(self, touches: Iterable[Touch], *, click_over_view: bool) -> None:
+        self._click_over_view = click_over_view
         self._clicks: dict[str, Line] = {}
         self._all: dict[str, Line] = {}
         for touch in sorted(touches, key=lambda touch: (touch.time_ms, touch.event_id)):
@@ -111,10 +116,10 @@ class Touches:
     def winner(self, shop_id: str, time_ms: int, window_ms: int) -> Touch | None:
         """The touch that a conversion at ``time_ms`` is credited to; ``None`` if none reaches it.
 
-        The last ad click within ``window_ms``, else the last touch of any kind.
+        With click over view the last ad click within ``window_ms``, else the last touch of any kind.
         """
         click = self._clicks.get(shop_id, Line()).last(time_ms, window_ms)
-        if click is not None:
+        if click is not None and self._click_over_view:
             return click
         return self._all.get(shop_id, Line()).last(time_ms, window_ms)
 

@@ -36,6 +36,7 @@ class Recomputation:
         self._limits = limits
         self._links = Links(links)
         self._truth = Truth(
+            model_channel=limits.model_channel,
             person_of=self._links.person_of,
             refused_ids={link.event.person_id for link in self._links.circular},
         )

@@ -95,7 +95,13 @@ async def _audit(
 
     settings = load_settings()
     login: dict[str, Any] = kafka_client_options()
-    limits = Limits(settings.touch_window_ms, settings.payment_window_ms, journey_events_max)
+    limits = Limits(
+        settings.touch_window_ms,
+        settings.payment_window_ms,
+        journey_events_max,
+        settings.click_over_view,
+        settings.model_channel,
+    )
     options = AuditOptions(limits, limit, settings.model_period_s)
     await wait_for_kafka(bootstrap)
     await wait_for_redis(redis_url)

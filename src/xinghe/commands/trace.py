@@ -65,7 +65,12 @@ async def _told(bootstrap: str, order_id: str) -> Told:
     from xinghe.explain.reading import explain_order
 
     settings = load_settings()
-    limits = Limits(settings.touch_window_ms, settings.payment_window_ms, settings.journey_events_max)
+    limits = Limits(
+        settings.touch_window_ms,
+        settings.payment_window_ms,
+        settings.journey_events_max,
+        settings.click_over_view,
+    )
     options = {"bootstrap_servers": bootstrap, **kafka_client_options()}
     await wait_for_kafka(bootstrap)
     try:

@@ -22,7 +22,8 @@ NO_FLAG = frozenset({"kafka_sasl_password"})
 
 def _flag(name: str) -> click.Option:
     default = next(field.default for field in msgspec.structs.fields(Settings) if field.name == name)
-    shown = "" if default in {None, msgspec.NODEFAULT} else f"; default {default}"
+    written = str(default).lower() if isinstance(default, bool) else default
+    shown = "" if default in {None, msgspec.NODEFAULT} else f"; default {written}"
     return click.Option(
         [f"--{name.replace('_', '-')}"],
         metavar="VALUE",

@@ -107,7 +107,7 @@ def _keys() -> list[tuple[str, str, str, str]]:
         (
             keys.models("{shop_id}"),
             "string",
-            "the credits of the shop's campaigns by the data-driven models: JSON, the last `xinghe.attribution.model.v1` of the shop",
+            "the credits of the shop's channels (by default its campaigns) by the data-driven models: JSON, the last `xinghe.attribution.model.v1` of the shop",
             "for ever",
         ),
         (keys.UPDATES, "channel", "JSON lists of the campaign ids that a commit changed", "not kept"),

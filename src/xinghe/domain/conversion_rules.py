@@ -24,6 +24,7 @@ from xinghe.domain.kept import is_kept
 from xinghe.domain.metrics import COUNTED_INDEX, PEOPLE_INDEX
 from xinghe.domain.order_rules import Windows
 from xinghe.domain.shop_touches import JourneyTouches, ShopTouches
+from xinghe.domain.touch import Touch
 from xinghe.domain.windows import MINUTE_MS
 
 CONVERSION_METRIC: Final = {
@@ -72,18 +73,21 @@ class ConversionRules:
             self._count_people(journey, before, after)
 
     def _settled(self, row: Conversion, late: dict[int, ShopTouches], touches: JourneyTouches) -> Conversion:
-        shop, window_ms = self._directory.shop_of[row.target], self._windows.touch_ms
-        came_late = late.get(shop)
+        came_late = late.get(self._directory.shop_of[row.target])
         if row.credited == UNCREDITED:
-            winner = touches.of(shop).winner(row.time_ms, window_ms)
+            winner = self._winner(row, touches)
             source = self._directory.unattributed(row.target) if winner is None else winner.source
             return row._replace(credited=source)
-        if came_late is not None and came_late.reach(row.time_ms, window_ms):
-            winner = touches.of(shop).winner(row.time_ms, window_ms)
+        if came_late is not None and came_late.reach(row.time_ms, self._windows.touch_ms):
+            winner = self._winner(row, touches)
             # What has earned it before may be gone from the journey; only what is new takes it over.
             if winner is not None and winner in came_late:
                 return row._replace(credited=winner.source)
         return row
+
+    def _winner(self, row: Conversion, touches: JourneyTouches) -> Touch | None:
+        windows, of_shop = self._windows, touches.of(self._directory.shop_of[row.target])
+        return of_shop.winner(row.time_ms, windows.touch_ms, click_over_view=windows.click_over_view)
 
     def _count(self, before: Iterable[Conversion], after: Iterable[Conversion]) -> None:
         counts = self._changes.counts

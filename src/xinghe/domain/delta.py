@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from msgspec import Struct
 
+from xinghe.domain.events import ModelChannel
 from xinghe.domain.order import Refund
 
 
@@ -37,7 +38,7 @@ class Watermark(Struct, array_like=True, gc=False):
 class PathDelta(Struct, array_like=True, gc=False):
     """The change of the path counts of one shop by one commit of one partition of the journeys stage (R16).
 
-    ``paths`` holds ``(campaigns of the path, orders, gmv_fen)``, both signed; a path may be told more than once.
+    ``paths`` holds ``(channels of the path, orders, gmv_fen)``, both signed; a path may be told more than once.
     """
 
     paths: list[tuple[tuple[str, ...], int, int]]
@@ -48,14 +49,16 @@ class Changes:
 
     ``counts`` by (source number, minute, counted metric), ``people`` by (campaign number, day or 0, people metric).
     ``orders`` are the orders whose attribution is to be told: (person, number of the order). ``refusals`` are refunds that
-    go to the dead letters: refund, reason, detail. ``paths`` are orders and their fen by (shop, campaign numbers of the path).
+    go to the dead letters: refund, reason, detail. ``paths`` are orders and their fen by (shop, channels of the path), told
+    in ``model_channel``.
     ``evicted`` is how many events were dropped because a journey was
     full.
     """
 
-    __slots__ = ("counts", "evicted", "orders", "paths", "people", "refusals")
+    __slots__ = ("counts", "evicted", "model_channel", "orders", "paths", "people", "refusals")
 
-    def __init__(self) -> None:
+    def __init__(self, model_channel: ModelChannel = "campaign") -> None:
+        self.model_channel = model_channel
         self.clear()
 
     def clear(self) -> None:
@@ -64,12 +67,12 @@ class Changes:
         self.people: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         self.orders: dict[tuple[bytes, int], None] = {}
         self.refusals: list[tuple[Refund, str, str]] = []
-        self.paths: dict[tuple[str, tuple[int, ...]], tuple[int, int]] = {}
+        self.paths: dict[tuple[str, tuple[str, ...]], tuple[int, int]] = {}
         self.evicted = 0
 
-    def add_path(self, shop_id: str, campaigns: tuple[int, ...], orders: int, fen: int) -> None:
+    def add_path(self, shop_id: str, channels: tuple[str, ...], orders: int, fen: int) -> None:
         """Count orders of a path more, or less."""
-        key = shop_id, campaigns
+        key = shop_id, channels
         known_orders, known_fen = self.paths.get(key, (0, 0))
         self.paths[key] = known_orders + orders, known_fen + fen
 

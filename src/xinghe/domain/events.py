@@ -20,6 +20,7 @@ TimeMs = Annotated[int, Meta(ge=0, le=2**53)]
 Count = Annotated[int, Meta(ge=0, le=10**12)]
 
 Surface = Literal["feed", "search", "profile", "ad"]
+NoteType = Literal["image", "video"]
 EngagementAction = Literal["collect", "share", "follow"]
 Platform = Literal["xhs", "taobao"]
 Model = Literal[
@@ -31,6 +32,8 @@ Model = Literal[
     "markov",
     "shapley",
 ]
+ModelChannel = Literal["campaign", "surface", "note_type"]
+"""What the paths of the data-driven models are told in."""
 
 
 class NoteViewed(Struct, frozen=True, gc=False):
@@ -46,6 +49,7 @@ class NoteViewed(Struct, frozen=True, gc=False):
     item_id: Id | None = None
     surface: Surface | None = None
     dwell_ms: Count | None = None
+    note_type: NoteType | None = None
 
 
 class NoteLiked(Struct, frozen=True, gc=False):
@@ -59,6 +63,7 @@ class NoteLiked(Struct, frozen=True, gc=False):
     shop_id: Id
     campaign_id: Id | None = None
     item_id: Id | None = None
+    note_type: NoteType | None = None
 
 
 class NoteCommented(Struct, frozen=True, gc=False):
@@ -72,6 +77,7 @@ class NoteCommented(Struct, frozen=True, gc=False):
     shop_id: Id
     campaign_id: Id | None = None
     item_id: Id | None = None
+    note_type: NoteType | None = None
 
 
 class NoteEngaged(Struct, frozen=True, gc=False):
@@ -86,6 +92,7 @@ class NoteEngaged(Struct, frozen=True, gc=False):
     action: EngagementAction
     campaign_id: Id | None = None
     item_id: Id | None = None
+    note_type: NoteType | None = None
 
 
 class AdClicked(Struct, frozen=True, gc=False):
@@ -100,6 +107,7 @@ class AdClicked(Struct, frozen=True, gc=False):
     campaign_id: Id | None = None
     item_id: Id | None = None
     click_id: Id | None = None
+    note_type: NoteType | None = None
 
 
 class StoreVisited(Struct, frozen=True, gc=False):

@@ -33,6 +33,7 @@ class MovedTouch(Struct, array_like=True, gc=False):
     source: int
     kind: int
     coupon_hash: int | None = None
+    form: int = 0
 
 
 class MovedJourney(Struct, array_like=True, gc=False):

@@ -23,6 +23,7 @@ from xinghe.domain.counted import (
 )
 from xinghe.domain.delta import Changes
 from xinghe.domain.directory import Directory
+from xinghe.domain.events import ModelChannel
 from xinghe.domain.journey import (
     CLAIMS,
     CONVERSION_BYTES,
@@ -85,12 +86,13 @@ class JourneyRules:
         windows: Windows,
         journey_events_max: int,
         mark: Callable[[tuple[bytes, int]], None],
+        model_channel: ModelChannel = "campaign",
     ) -> None:
         self.directory = directory
         self.windows = windows
         self.journey_events_max = journey_events_max
         self.mark = mark
-        self.changes = Changes()
+        self.changes = Changes(model_channel)
         self._conversions = ConversionRules(directory, windows, mark, self.changes)
         self._orders = OrderRules(directory, windows, mark, self.changes)
         self.audience = AudienceRules(directory, journey_events_max, mark, self.changes)
@@ -110,9 +112,10 @@ class JourneyRules:
         source: int,
         kind: int,
         event_id: bytes,
+        form: int = 0,
     ) -> bool:
         """Add a touch; answers False for a duplicate. The caller keeps ``time_ms`` within the retention."""
-        row = pack_row_head(event_hash, time_ms, source, kind, len(event_id)) + event_id
+        row = pack_row_head(event_hash, time_ms, source, kind | form, len(event_id)) + event_id
         if is_duplicate(journey, row[:8], event_hash):
             return False
         journey.fingerprints += row[:FINGERPRINT_BYTES]
@@ -135,7 +138,8 @@ class JourneyRules:
             self.audience.touched(key, journey, source, kind)
         if time_ms <= journey.last_conversion_ms:
             late = self._pending_of(key, journey).late
-            late.setdefault(self.directory.shop_of[source], []).append(Touch(time_ms, event_id, source, kind))
+            touch = Touch(time_ms, event_id, source, kind, form)
+            late.setdefault(self.directory.shop_of[source], []).append(touch)
         if journey.events > self.journey_events_max:
             self._to_trim[key] = journey
         return True

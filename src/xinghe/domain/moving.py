@@ -84,7 +84,14 @@ def _packed(directory: Directory, journey: Journey) -> MovedJourney:
     moved = MovedJourney(
         sources=[],
         touches=[
-            MovedTouch(event_hash, *touch[:2], number(touch.source), touch.kind, coupons.get(touch.event_id))
+            MovedTouch(
+                event_hash,
+                *touch[:2],
+                number(touch.source),
+                touch.kind,
+                coupons.get(touch.event_id),
+                touch.form,
+            )
             for segment in journey.touches
             for event_hash, touch in hashed_touches_in(segment)
         ],
@@ -147,7 +154,16 @@ def add(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney) 
                 key, journey, touch.event_hash, touch.time_ms, source, touch.event_id, touch.coupon_hash
             )
         else:
-            rules.touch(key, journey, touch.event_hash, touch.time_ms, source, touch.kind, touch.event_id)
+            rules.touch(
+                key,
+                journey,
+                touch.event_hash,
+                touch.time_ms,
+                source,
+                touch.kind,
+                touch.event_id,
+                touch.form,
+            )
     for row in moved.conversions:
         rules.convert(key, journey, row.event_hash, row.time_ms, numbers[row.target], row.kind)
     for order in moved.orders:

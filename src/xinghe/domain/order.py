@@ -74,7 +74,8 @@ class Order(Struct, array_like=True, gc=False):
 
 def pack_touch(touch: Touch) -> bytes:
     """A touch as it stands in ``path`` and ``winner``."""
-    return pack_row_head(0, touch.time_ms, touch.source, touch.kind, len(touch.event_id)) + touch.event_id
+    code = touch.kind | touch.form
+    return pack_row_head(0, touch.time_ms, touch.source, code, len(touch.event_id)) + touch.event_id
 
 
 def winner_of(order: Order) -> Touch | None:

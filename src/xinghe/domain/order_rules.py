@@ -33,10 +33,11 @@ TOTAL: Final = 0
 
 
 class Windows(Struct, frozen=True):
-    """How long after a touch a conversion may still be credited to it."""
+    """How long after a touch a conversion may still be credited to it, and whether an ad click wins over later touches."""
 
     touch_ms: int = 15 * DAY_MS
     payment_ms: int = 30 * DAY_MS
+    click_over_view: bool = True
 
     @property
     def half_life_ms(self) -> int:
@@ -189,10 +190,11 @@ class OrderRules:
 
     def _attribute(self, journey: Journey, order: Order, touches: ShopTouches) -> None:
         """Set what touches and claims of the journey are to the order."""
-        window_ms = self._windows.payment_ms
+        window_ms, click_over_view = self._windows.payment_ms, self._windows.click_over_view
         # What the order knows already may be gone from the journey.
         known = touches_in(order.winner)
-        winner = last_touch(filter(None, (*known, touches.winner(order.time_ms, window_ms))))
+        there = touches.winner(order.time_ms, window_ms, click_over_view=click_over_view)
+        winner = last_touch(filter(None, (*known, there)), click_over_view=click_over_view)
         reaching = touches.first_and_last(order.time_ms, window_ms, PATH_TOUCHES_MAX - 1)
         path = path_of(sorted({*touches_in(order.path), *reaching}))
         order.path = b"".join(map(pack_touch, path))

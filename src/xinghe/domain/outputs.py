@@ -12,7 +12,13 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from xinghe.domain.events import ATTRIBUTION_MODEL, CAMPAIGN_FUNNEL, DEAD_LETTER, ORDER_ATTRIBUTED
+from xinghe.domain.events import (
+    ATTRIBUTION_MODEL,
+    CAMPAIGN_FUNNEL,
+    DEAD_LETTER,
+    ORDER_ATTRIBUTED,
+    ModelChannel,
+)
 from xinghe.domain.windows import Size
 
 TouchKind = Literal["view", "like", "comment", "collect", "share", "follow", "ad_click", "coupon_claim"]
@@ -187,24 +193,32 @@ class FunnelUpsert(Struct, frozen=True):
 
 
 class ModelCredit(Struct, frozen=True):
-    """What one campaign gets of all orders of a shop under one model."""
+    """What one channel gets of all orders of a shop under one model."""
 
     campaign_id: Annotated[
         str | None,
         Meta(
             description="The campaign; organic:{shop_id} for touches without one, null for all merged campaigns "
-            "together.",
+            "together, and where the channel is no campaign.",
         ),
     ]
     orders_micros: Annotated[int, Meta(ge=0, description="Share of the orders, in millionths of an order.")]
     gmv_fen: Annotated[int, Meta(ge=0, description="Share of gmv_fen of the shop, gross, in fen.")]
+    channel_id: Annotated[
+        str | None,
+        Meta(
+            description="The channel: a campaign_id; a surface, or the kind of a touch that has none; or a type of notes, "
+            "unknown where no event told it, coupon_claim for claims. Null for all merged channels together. Absent in "
+            "records from before other channels than campaigns were computed."
+        ),
+    ] = None
 
 
 ModelCreditList = Annotated[list[ModelCredit], Meta(min_length=1)]
 
 
 class ModelCredits(Struct, frozen=True):
-    """The credits of a shop's campaigns by each model, by campaign_id.
+    """The credits of a shop's channels by each model, by channel_id.
 
     Of each model ``orders_micros`` add up to 1,000,000 times ``orders`` and ``gmv_fen`` to that of the shop, exactly.
     """
@@ -215,18 +229,18 @@ class ModelCredits(Struct, frozen=True):
     ]
     shapley: Annotated[
         ModelCreditList,
-        Meta(description="Shapley value: of each path equal shares to its different campaigns."),
+        Meta(description="Shapley value: of each path equal shares to its different channels."),
     ]
     linear: Annotated[
         ModelCreditList,
         Meta(
-            description="Of each path equal shares to its places, a campaign touched several times in a row once."
+            description="Of each path equal shares to its places, a channel touched several times in a row once."
         ),
     ]
 
 
 class ShopModels(Struct, frozen=True):
-    """How a shop's campaigns led to its orders, by models over the paths of all orders to date; the last record is the truth.
+    """How a shop's channels led to its orders, by models over the paths of all orders to date; the last record is the truth.
 
     Only orders that a touch reached are in it: it tells how buyers came, not how many of those touched did not buy. Amounts are
     gross. A null value says that no such order is left.
@@ -245,15 +259,21 @@ class ShopModels(Struct, frozen=True):
     ]
     orders: Annotated[int, Meta(ge=1, description="Orders that a touch reached in 30 days, to date.")]
     gmv_fen: Annotated[int, Meta(ge=1, description="The sum of their amount_fen, gross, in fen.")]
-    paths: Annotated[int, Meta(ge=1, description="How many different paths of campaigns they came by.")]
+    paths: Annotated[int, Meta(ge=1, description="How many different paths of channels they came by.")]
     merged_campaigns: Annotated[
         int,
         Meta(
             ge=0,
-            description="How many campaigns, beyond the 100 with the most orders, are counted as one with a null campaign_id.",
+            description="How many channels, beyond the 100 with the most orders, are counted as one with a null channel_id.",
         ),
     ]
     models: ModelCredits
+    channel: Annotated[
+        ModelChannel,
+        Meta(
+            description="What the paths are told in: campaigns, surfaces where notes were viewed, or types of notes."
+        ),
+    ] = "campaign"
 
 
 class DeadLetterHeaders(Struct, frozen=True):

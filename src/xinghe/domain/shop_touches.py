@@ -15,9 +15,9 @@ class ShopTouches:
         self._touches = sorted(touches)
         self._clicks = [touch for touch in self._touches if touch.kind == AD_CLICK]
 
-    def winner(self, time_ms: int, window_ms: int) -> Touch | None:
+    def winner(self, time_ms: int, window_ms: int, *, click_over_view: bool) -> Touch | None:
         """What `attribution.last_touch.last_touch` gives for the touches that reach ``time_ms``."""
-        for touches in (self._clicks, self._touches):
+        for touches in (self._clicks, self._touches) if click_over_view else (self._touches,):
             end = _end(touches, time_ms)
             if end and touches[end - 1].time_ms >= time_ms - window_ms:
                 return touches[end - 1]

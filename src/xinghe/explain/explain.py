@@ -58,7 +58,10 @@ def explain(
     order = orders.get(order_id)
     if order is None:
         return None
-    touches = Touches(touch_of(event) for event in distinct if isinstance(event, TOUCH_TYPES))
+    touches = Touches(
+        (touch_of(event) for event in distinct if isinstance(event, TOUCH_TYPES)),
+        click_over_view=limits.click_over_view,
+    )
     given = credits_of(order, touches, limits.payment_window_ms)
     of_order = [
         event for event in distinct if isinstance(event, OrderRefunded) and event.order_id == order_id

@@ -130,6 +130,8 @@ class Sessions:
         }
         if note.campaign is not None:
             about["campaign_id"] = note.campaign.campaign_id
+        if note.note_type is not None:
+            about["note_type"] = note.note_type
         surfaces = ORGANIC_SURFACES if note.campaign is None else CAMPAIGN_SURFACES
         view = {**about, "surface": rng.choice(surfaces), "dwell_ms": int(rng.expovariate(1 / 9_000))}
         steps = [Step(at_ms, NoteViewed.topic, view)]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
+from xinghe.domain.events import NoteType
+
 PEOPLE_EXPONENT: Final = 0.6
 PEOPLE_SHIFT: Final = 50
 """Activity of the person of rank ``r`` is ``(r + 50) ** -0.6`` (Zipf-Mandelbrot): of 10,000 people the most
@@ -16,6 +18,8 @@ CAMPAIGNS_PER_SHOP: Final = 4
 ITEMS_PER_SHOP: Final = 20
 NOTES_PER_CAMPAIGN: Final = 5
 ORGANIC_NOTES_PER_SHOP: Final = 4
+NOTE_TYPES: Final[tuple[NoteType | None, ...]] = ("image", "video", "image", "video", None)
+"""By the number of a note in its campaign or shop."""
 PRICE_FEN_MEDIAN: Final = 12_900
 PRICE_SIGMA: Final = 0.7
 
@@ -48,12 +52,13 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note on Xiaohongshu that promotes one item; organic where ``campaign`` is ``None``."""
+    """A note on Xiaohongshu that promotes one item; organic where ``campaign`` is ``None``. Some do not tell their type."""
 
     note_id: str
     shop: Shop
     item: Item
     campaign: Campaign | None
+    note_type: NoteType | None
 
 
 class World:
@@ -71,11 +76,17 @@ class World:
             for n in range(campaigns)
         )
         notes = [
-            Note(f"n{campaign.campaign_id}-{n}", campaign.shop, rng.choice(campaign.shop.items), campaign)
+            Note(
+                f"n{campaign.campaign_id}-{n}",
+                campaign.shop,
+                rng.choice(campaign.shop.items),
+                campaign,
+                NOTE_TYPES[n % len(NOTE_TYPES)],
+            )
             for campaign in self.campaigns
             for n in range(NOTES_PER_CAMPAIGN)
         ] + [
-            Note(f"n{shop.shop_id}-{n}", shop, rng.choice(shop.items), None)
+            Note(f"n{shop.shop_id}-{n}", shop, rng.choice(shop.items), None, NOTE_TYPES[n % len(NOTE_TYPES)])
             for shop in self.shops
             for n in range(ORGANIC_NOTES_PER_SHOP)
         ]

@@ -13,10 +13,11 @@ import pytest
 
 from streams.agents.shop_models import ShopModelsTables
 from streams.engine.table import BatchTable
+from streams.settings import SettingsError
 from streams.tables import campaigns_tables
-from tests.pipeline import FakeTask
+from tests.pipeline import FakeTask, Pipeline
 from xinghe.domain.delta import PathDelta
-from xinghe.domain.events import ATTRIBUTION_MODEL
+from xinghe.domain.events import ATTRIBUTION_MODEL, NoteViewed, OrderPaid
 
 PERIOD_S = 10
 Sent = list[tuple[str, int | None]]
@@ -54,7 +55,9 @@ class Processor:
     """The part of the campaigns stage that has to do with models."""
 
     def __init__(self, task: Any, executor: ByHand) -> None:
-        self.models = ShopModelsTables(task, partitions=1, period_s=PERIOD_S, executor=executor)
+        self.models = ShopModelsTables(
+            task, partitions=1, period_s=PERIOD_S, executor=executor, channel="campaign"
+        )
         self.shown: dict[str, bytes | None] = {}
 
     def opened(self, _last_offset: int) -> None:
@@ -77,6 +80,15 @@ class Shops:
 
     def order(self, shop_id: str = "s1", *path: str, orders: int = 1, fen: int = 100) -> None:
         self.task.processor.models.add(shop_id, PathDelta([(path or ("c1",), orders, fen)]))
+
+    def order_while_computing(self) -> None:
+        """A shop with one order is computed, and meanwhile another comes."""
+        self.order()
+        self.task.commit()
+        self.tick(0)
+        self.order()
+        self.task.commit()
+        self.executor.compute()
 
     def tick(self, at_s: float) -> None:
         self.task.processor.models.tick(int(at_s * 1000), 7)
@@ -132,12 +144,7 @@ def test_the_loop_goes_on_while_the_thread_computes() -> None:
 
 def test_what_changes_meanwhile_is_computed_in_the_next_round() -> None:
     shops = Shops()
-    shops.order()
-    shops.task.commit()
-    shops.tick(0)
-    shops.order()
-    shops.task.commit()
-    shops.executor.compute()
+    shops.order_while_computing()
     shops.tick(1)
     shops.task.commit()
     assert shops.sent() == [("s1", 1)], "the snapshot's"
@@ -148,12 +155,7 @@ def test_what_changes_meanwhile_is_computed_in_the_next_round() -> None:
 
 def test_a_shop_that_changed_and_is_in_the_next_job_stays_to_be_computed_over_a_crash() -> None:
     shops = Shops()
-    shops.order()
-    shops.task.commit()
-    shops.tick(0)
-    shops.order()
-    shops.task.commit()
-    shops.executor.compute()
+    shops.order_while_computing()
     shops.tick(10)  # sends the first, and the second round begins
     shops.tick(20)
     shops.task.commit()
@@ -251,8 +253,8 @@ def test_the_value_is_the_record_of_the_contract() -> None:
     shops.compute(0)
     value = orjson.loads(shops.task.committed[-1].value or b"")
     credits_ = [
-        {"campaign_id": "c1", "orders_micros": 500_000, "gmv_fen": 51},
-        {"campaign_id": "c2", "orders_micros": 500_000, "gmv_fen": 50},
+        {"campaign_id": "c1", "orders_micros": 500_000, "gmv_fen": 51, "channel_id": "c1"},
+        {"campaign_id": "c2", "orders_micros": 500_000, "gmv_fen": 50, "channel_id": "c2"},
     ]
     assert value == {
         "shop_id": "s1",
@@ -262,5 +264,24 @@ def test_the_value_is_the_record_of_the_contract() -> None:
         "paths": 1,
         "merged_campaigns": 0,
         "models": dict.fromkeys(("markov", "shapley", "linear"), credits_),
+        "channel": "campaign",
     }
     assert msgspec.json.encode(value) == shops.task.committed[-1].value
+
+
+@pytest.mark.parametrize("stage", ["journeys", "campaigns"])
+def test_counts_of_paths_are_not_gone_on_with_in_another_channel(stage: str) -> None:
+    pipeline = Pipeline(1)
+    pipeline.feed(
+        [
+            NoteViewed("v", "p1", 1_000_000, "n1", "s1", "c1", surface="ad"),
+            OrderPaid("P", "p1", 1_000_005, "s1", "o1", "i1", 900),
+        ]
+    )
+    pipeline.settle()
+    (task,) = getattr(pipeline, stage)
+    pipeline.model_channel = "surface"
+    with pytest.raises(SettingsError, match=r"model_channel is 'surface' .* by campaign so far"):
+        task.crash()
+    pipeline.model_channel = "campaign"
+    task.crash()

@@ -14,9 +14,9 @@ from xinghe.audit.compare_models import FoundModels, ModelsComparison
 from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.run import SETTLE_S, settle_s
-from xinghe.audit.shop_models import Path, PathSum, linear, markov, merged_campaigns, shapley
-from xinghe.audit.truth import truth_of
-from xinghe.domain.events import AdClicked, NoteViewed, OrderPaid
+from xinghe.audit.shop_models import Path, PathSum, linear, markov, merged_channels, shapley
+from xinghe.audit.truth import LIMITS, truth_of
+from xinghe.domain.events import AdClicked, CouponClaimed, ModelChannel, NoteViewed, OrderPaid
 from xinghe.domain.shop_models import PathTally, pack_path, shop_models
 
 EVENTS: list[Any] = [
@@ -107,7 +107,48 @@ def test_shares_that_do_not_add_up_and_missing_campaigns_are_named(truth: Truth)
     value["models"]["shapley"][0]["gmv_fen"] -= 1
     del value["models"]["linear"][0]
     fields = [difference.field for difference in compared(truth, {"s1": value})]
-    assert fields == ["shapley.gmv_fen", "linear.campaigns"]
+    assert fields == ["shapley.gmv_fen", "linear.channels"]
+
+
+def test_a_campaign_that_is_not_its_channel_is_named(truth: Truth) -> None:
+    value = record()
+    value["models"]["shapley"][0]["campaign_id"] = "c3"
+    assert [each[2:] for each in compared(truth, {"s1": value})] == [
+        ("shapley.c1.campaign_id", "c1", "c3"),
+    ]
+
+
+SURFACES: list[Any] = [
+    NoteViewed("v1", "p1", 1_000_000, "n1", "s1", "c1", surface="search", note_type="video"),
+    NoteViewed("v2", "p1", 1_000_001, "n1", "s1", "c2", surface="search", note_type="image"),
+    NoteViewed("v3", "p1", 1_000_002, "n1", "s1", note_type="image"),
+    AdClicked("k", "p1", 1_000_003, "n1", "s1", "c2"),
+    CouponClaimed("q", "p1", 1_000_004, "k1", "s1", "xhs"),
+    OrderPaid("P", "p1", 1_000_005, "s1", "o1", "i1", 900),
+]
+CHANNEL_PATHS: dict[ModelChannel, tuple[str, ...]] = {
+    "campaign": ("c1", "c2", "organic:s1", "c2", "organic:s1"),
+    "surface": ("search", "view", "ad_click", "coupon_claim"),
+    "note_type": ("video", "image", "unknown", "coupon_claim"),
+}
+
+
+@pytest.mark.parametrize("channel", CHANNEL_PATHS)
+def test_paths_are_told_in_the_channel_that_the_stream_is_set_to(channel: ModelChannel) -> None:
+    truth = truth_of(SURFACES, limits=LIMITS._replace(model_channel=channel))
+    assert truth.paths == {"s1": {CHANNEL_PATHS[channel]: PathSum(1, 900)}}
+
+
+def test_the_record_of_another_channel_is_named() -> None:
+    truth = truth_of(SURFACES, limits=LIMITS._replace(model_channel="surface"))
+    key = pack_path("s1", CHANNEL_PATHS["surface"])
+    right = shop_models("s1", 0, [(key, PathTally(1, 900))], "surface")
+    assert compared(truth, {"s1": msgspec.to_builtins(right)}) == []
+    assert {credit.campaign_id for credit in right.models.markov} == {None}
+    wrong = shop_models("s1", 0, [(key, PathTally(1, 900))], "campaign")
+    assert [each[2:] for each in compared(truth, {"s1": msgspec.to_builtins(wrong)})] == [
+        ("channel", "surface", "campaign")
+    ]
 
 
 def test_a_record_that_is_missing_too_much_or_no_record_is_named(truth: Truth) -> None:
@@ -152,4 +193,4 @@ def test_of_many_campaigns_the_fewest_orders_are_merged() -> None:
     paths: dict[tuple[str, ...], PathSum] = {
         (f"c{number:03}",): PathSum(200 - number, 1) for number in range(103)
     }
-    assert merged_campaigns(paths) == {"c100", "c101", "c102"}
+    assert merged_channels(paths) == {"c100", "c101", "c102"}

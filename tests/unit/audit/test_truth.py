@@ -203,6 +203,12 @@ class TestLastTouch:  # R4
         assert "orders_micros" not in total(truth, "c1")
         assert total(truth, "unattributed:s1")["store_visits"] == 1
 
+    def test_without_click_over_view_the_last_touch_of_any_kind_wins(self) -> None:
+        events = [click("k", 0), view("v", 1), visit("x", 2), paid("P", 3)]
+        truth = truth_of(events, limits=LIMITS._replace(click_over_view=False))
+        assert credit(truth)["touch_event_id"] == "v"
+        assert total(truth, "c1")["store_visits"] == 1
+
 
 class TestPeople:  # R7
     def test_a_person_counts_once_a_day_and_once_to_date(self) -> None:

@@ -28,6 +28,12 @@ def test_the_last_ad_click_wins_over_later_touches() -> None:
         assert last_touch(in_any_order) == touches[1]
 
 
+def test_without_click_over_view_the_last_touch_wins_over_ad_clicks() -> None:
+    touches = [Touch(1, b"a", 0, AD_CLICK), Touch(2, b"b", 1, VIEW), Touch(2, b"a", 2, AD_CLICK)]
+    for in_any_order in permutations(touches):
+        assert last_touch(in_any_order, click_over_view=False) == touches[1]
+
+
 def test_a_tie_goes_to_the_larger_id_as_bytes() -> None:
     """In UTF-16 the second would be the smaller."""
     ids = ["\uffff".encode(), "\U0001d6c6".encode()]

@@ -58,9 +58,8 @@ def counted(*shoppers: Shopper) -> tuple[dict[Any, int], ...]:
         for (campaign, day, metric), amount in shopper.rules.changes.people.items():
             people[campaigns[campaign], day, metric] += amount
         for (shop_id, path), (orders, fen) in shopper.rules.changes.paths.items():
-            names = tuple(campaigns[campaign] for campaign in path)
-            paths[shop_id, names, "orders"] += orders
-            paths[shop_id, names, "gmv_fen"] += fen
+            paths[shop_id, path, "orders"] += orders
+            paths[shop_id, path, "gmv_fen"] += fen
     return tuple({cell: n for cell, n in each.items() if n} for each in (counts, people, paths))
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.domain.test_order_rules import Shopper, Step, in_every_order
+from xinghe.domain.directory import Directory
+from xinghe.domain.events import ModelChannel
+from xinghe.domain.order import Order, pack_touch
+from xinghe.domain.order_path import channels_of
+from xinghe.domain.touch import KIND_NUMBER, NOTE_TYPE_FORM, SURFACE_FORM, Touch
 
 Paths = dict[tuple[str, ...], tuple[int, int]]
 
 
 def paths(shopper: Shopper, shop_id: str = "s1") -> Paths:
-    """Orders and fen by the campaigns of the path, without those that came back to 0."""
-    names = shopper.directory.campaigns
+    """Orders and fen by the channels of the path, without those that came back to 0."""
     return {
-        tuple(names[campaign] for campaign in campaigns): count
-        for (shop, campaigns), count in shopper.rules.changes.paths.items()
+        channels: count
+        for (shop, channels), count in shopper.rules.changes.paths.items()
         if shop == shop_id and count != (0, 0)
     }
 
@@ -55,6 +59,36 @@ def test_in_every_order_of_arrival(name: str) -> None:
     steps, expected = CASES[name]
     for shopper in in_every_order(*steps):
         assert paths(shopper) == expected
+
+
+TOUCHES = (
+    ("view", "search", "video"),
+    ("view", "search", "image"),
+    ("view", None, "image"),
+    ("ad_click", None, None),
+    ("like", None, "video"),
+    ("coupon_claim", None, None),
+)
+"""Kind, surface, type of the note."""
+CHANNELS: dict[ModelChannel, tuple[str, ...]] = {
+    "campaign": ("c1", "c2", "c1", "organic:s1"),
+    "surface": ("search", "view", "ad_click", "like", "coupon_claim"),
+    "note_type": ("video", "image", "unknown", "video", "coupon_claim"),
+}
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_the_channels_of_a_path(channel: ModelChannel) -> None:
+    directory = Directory()
+    sources = [directory.number(("s1", name, "n", None)) for name in ("c1", "c2", "c2", "c1", "c1", None)]
+    path = b"".join(
+        pack_touch(
+            Touch(at, b"e", source, KIND_NUMBER[kind], SURFACE_FORM[surface] | NOTE_TYPE_FORM[note_type])
+        )
+        for at, (source, (kind, surface, note_type)) in enumerate(zip(sources, TOUCHES, strict=True))
+    )
+    order = Order("o1", b"P", 1, 9, sources[0], 100, path=path)
+    assert channels_of(order, directory, channel) == CHANNELS[channel]
 
 
 def test_an_order_of_another_shop_has_none_here() -> None:

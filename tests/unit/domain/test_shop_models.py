@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from xinghe.audit.shop_models import PathSum, expected_models
 from xinghe.domain.outputs import ShopModels
 from xinghe.domain.shop_models import (
-    CAMPAIGNS_MAX,
+    CHANNELS_MAX,
     PathTally,
     merged,
     pack_path,
@@ -80,7 +80,7 @@ def test_beyond_the_bound_those_with_the_fewest_orders_are_told_as_one() -> None
     assert (models.merged_campaigns, models.paths) == (12, 111)
     for name in ("markov", "shapley", "linear"):
         shown = credits_of(models, name)
-        assert len(shown) == CAMPAIGNS_MAX + 1
+        assert len(shown) == CHANNELS_MAX + 1
         assert {None, "all", "c000", "c097", "c110"} <= shown.keys()
         assert "c098" not in shown
         assert sum(micros for micros, _ in shown.values()) == 112_000_000

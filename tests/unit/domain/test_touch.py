@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from xinghe.domain.order import pack_touch
 from xinghe.domain.touch import (
     AD_CLICK,
+    FORMS,
     KIND_NUMBER,
+    KINDS,
+    NOTE_TYPE_FORM,
     ROW_HEAD_BYTES,
+    SURFACE_FORM,
     VIEW,
     Touch,
     pack_row_head,
@@ -17,17 +22,23 @@ from xinghe.domain.touch import (
 
 LIKE = KIND_NUMBER["like"]
 TOUCHES = [
-    Touch(5, b"a", 1, VIEW),
+    Touch(5, b"a", 1, VIEW, SURFACE_FORM["ad"]),
     Touch(-3, "é".encode(), 2**32 - 1, AD_CLICK),
     Touch(2**53, b"x" * 255, 0, VIEW),
-    Touch(7, b"d", 3, LIKE),
+    Touch(7, b"d", 3, LIKE, NOTE_TYPE_FORM["video"]),
 ]
 """An id of 64 characters is at most 256 bytes long: 255 is what the row's length can say."""
 
 
 def packed(*touches: Touch) -> bytes:
     return b"".join(
-        pack_row_head(2**64 - 1, touch.time_ms, touch.source, touch.kind, len(touch.event_id))
+        pack_row_head(
+            2**64 - 1,
+            touch.time_ms,
+            touch.source,
+            touch.kind | touch.form,
+            len(touch.event_id),
+        )
         + touch.event_id
         for touch in touches
     )
@@ -41,6 +52,14 @@ def test_a_row_is_23_bytes_and_the_id() -> None:
 def test_touches_come_back_in_order() -> None:
     assert list(touches_in(packed(*TOUCHES))) == TOUCHES
     assert list(touches_in(b"")) == []
+
+
+def test_every_kind_and_form_goes_into_the_row_and_comes_back() -> None:
+    touches = [Touch(0, b"a", 0, kind, form) for kind in range(len(KINDS)) for form in FORMS]
+    assert list(touches_in(packed(*touches))) == touches
+    assert list(touches_in(b"".join(map(pack_touch, touches)))) == touches
+    assert FORMS[SURFACE_FORM["search"] | NOTE_TYPE_FORM["image"]] == ("search", "image")
+    assert FORMS[0] == (None, None)
 
 
 def test_touches_are_counted_without_unpacking() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.property.events import journey_events
 from tests.unit.audit.events import MIDNIGHT_MS, claim, click, paid, refunded, view
 from xinghe.audit.journey import Limits
-from xinghe.audit.truth import truth_of
+from xinghe.audit.truth import LIMITS, truth_of
 from xinghe.commands.trace_text import as_text
 from xinghe.domain.events import PersonLinked
 from xinghe.domain.metrics import MODELS
@@ -101,6 +101,11 @@ class TestTouches:
         assert told is not None
         assert [touch.event_id for touch in told.touches if touch.place == "path"] == ["v2"]
         assert told.payment_window_ms == DAY_MS
+
+    def test_without_click_over_view_the_last_in_the_path_wins(self) -> None:
+        told = explain("o1", EVENTS, [], LIMITS._replace(click_over_view=False))
+        assert told is not None
+        assert [touch.event_id for touch in told.touches if touch.wins] == ["v2"]
 
 
 class TestModels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -18,10 +18,12 @@ from xinghe.domain.events import (
     JOURNEY_EVENTS,
     SOURCE_EVENTS,
     CouponClaimed,
+    NoteType,
     NoteViewed,
     OrderPaid,
     OrderRefunded,
     PersonLinked,
+    Surface,
 )
 from xinghe.domain.windows import DAY_MS, FUTURE_MS, JOURNEY_RETENTION_MS, watermark_ms
 from xinghe.simulator.bad_records import KINDS, REASONS, REFUND_OVER_ORDER
@@ -244,6 +246,19 @@ def test_what_the_rules_of_orders_need_occurs() -> None:
     assert 20 < sum(coupon in claims for coupon in coupons) < len(coupons)
     assert max(Counter((order["person_id"], order["shop_id"]) for order in orders).values()) > 1
     assert {order.get("new_customer") for order in orders} == {None, True, False}
+
+
+def test_views_tell_their_surface_and_a_note_has_one_type_or_none() -> None:
+    surfaces: set[str] = set()
+    types: defaultdict[str, set[str | None]] = defaultdict(set)
+    for record in records_of(count=5_000):
+        if record.kind == GOOD and "note_id" in record.event:
+            types[record.event["note_id"]].add(record.event.get("note_type"))
+            if record.topic == NoteViewed.topic:
+                surfaces.add(record.event["surface"])
+    assert surfaces == set(get_args(Surface))
+    assert set(map(len, types.values())) == {1}
+    assert set().union(*types.values()) == {None, *get_args(NoteType)}
 
 
 def test_history_shows_every_lag_from_touch_to_order() -> None:
