@@ -132,9 +132,11 @@ class JourneyRules:
     ) -> bool:
         """Add a touch; answers False for a duplicate. The caller keeps ``time_ms`` within the retention."""
         row = pack_row_head(event_hash, time_ms, source, kind, len(event_id)) + event_id
-        if is_duplicate(journey, row[:8], event_hash):
+        fingerprint = row[:FINGERPRINT_BYTES]
+        # Looked at here too: nearly no event goes on to the call.
+        if fingerprint in journey.fingerprints and is_duplicate(journey, row[:8], event_hash):
             return False
-        journey.fingerprints += row[:FINGERPRINT_BYTES]
+        journey.fingerprints += fingerprint
         segments = journey.touches
         if segments and len(segments[-1]) < TOUCH_SEGMENT_BYTES:
             segments[-1] += row
