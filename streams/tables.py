@@ -69,7 +69,7 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             campaign_notes.NOTES,
             codec=BytesCodec(),
             tag=b"n",
-            help="Figures of a campaign's note, to date and by day.",
+            help="Figures of a campaign's note by day, and of the days dropped.",
         ),
         app.Table(
             campaign_notes.NOTE_ORDERS,

@@ -335,29 +335,27 @@ class JourneysProcessor:
         deltas: dict[int, Delta] = {}
         watermark = watermark_ms(self._rules.event_time_ms_max)
 
-        def delta_of(campaign: int) -> Delta:
-            delta = deltas.get(campaign)
-            if delta is None:
-                shop_id = directory.shop_of_campaign[campaign]
-                delta = deltas[campaign] = Delta(
-                    self._task.partition, watermark, self._arrived_ms, shop_id, [], []
-                )
-                self._arrived_ms = []
+        def new_delta(campaign: int) -> Delta:
+            shop_id = directory.shop_of_campaign[campaign]
+            delta = Delta(self._task.partition, watermark, self._arrived_ms, shop_id, [], [])
+            self._arrived_ms = []
+            deltas[campaign] = delta
             return delta
 
+        campaign_of, note_of, known = directory.campaign_of, directory.note_of, deltas.get
         for source in range(self._kept_sources, len(directory.sources)):
-            if directory.sources[source].campaign_id is not None:
+            if directory.sources[source].campaign_id is not None and campaign_of[source] not in deltas:
                 # A coupon claim counts in no metric, yet its campaign's shop must be known.
-                delta_of(directory.campaign_of[source])
-        campaign_of, sources = directory.campaign_of, directory.sources
+                new_delta(campaign_of[source])
         for (source, minute, metric), change in changes.counts.items():
             if change:
-                row = (sources[source].note_id or None, minute, metric, change)
                 campaign = campaign_of[source]
-                (deltas.get(campaign) or delta_of(campaign)).counts.append(row)
+                delta = known(campaign) or new_delta(campaign)
+                delta.counts.append((note_of[source], minute, metric, change))
         for (campaign, day, metric), change in changes.people.items():
             if change:
-                delta_of(campaign).people.append((day, metric, change))
+                delta = known(campaign) or new_delta(campaign)
+                delta.people.append((day, metric, change))
         for campaign, delta in deltas.items():
             key = directory.campaigns[campaign].encode()
             self._task.send(

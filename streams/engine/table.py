@@ -105,13 +105,14 @@ class MemoryStore(Generic[V]):
         self._tag = tag
         self._codec = codec
         self._values: dict[bytes, V] = {}
-        self._dirty: set[tuple[bytes, int]] = set()
-        # Called once per event, so these are the dict's and the set's own methods.
+        # In the order of the changes, since what lies near in memory was changed at the same time.
+        self._dirty: dict[tuple[bytes, int], None] = {}
+        # Called once per event, so these are the dicts' own methods.
         self.get = self._values.get
         self.items = self._values.items
         self.add = self._values.__setitem__
         """Set a value whose parts will be marked one by one."""
-        self.mark = self._dirty.add
+        self.mark = self._dirty.setdefault
 
     def put(self, key: bytes, value: V) -> None:
         """Set a value; all its parts go to the changelog."""
@@ -129,7 +130,7 @@ class MemoryStore(Generic[V]):
 
     def _mark_all(self, key: bytes, value: V) -> None:
         for part in self._codec.parts(value):
-            self._dirty.add((key, part))
+            self._dirty[key, part] = None
 
     def drain(self) -> list[tuple[bytes, bytes | None]]:
         """The changelog records (key, value or tombstone) of all changes since the last call."""

@@ -27,7 +27,7 @@ from xinghe.domain.directory import Directory
 from xinghe.domain.journey import AUDIENCE, Journey, conversions_in, part_number
 from xinghe.domain.metrics import FIRST_AUDIENCE
 from xinghe.domain.order_rules import TOTAL
-from xinghe.domain.touch import VIEW, touches_in
+from xinghe.domain.touch import touches_in
 
 _FACT: Final = tuple(bytes((facts,)) for facts in range(len(STAGE_OF)))
 _ROWS_PER_EVENT: Final = 2
@@ -51,23 +51,30 @@ class AudienceRules:
 
     def touched(self, key: bytes, journey: Journey, source: int, kind: int) -> None:
         """A touch: the person is in the audience of its campaign and shop, and the touch may say more of the shop."""
+        self._add(key, journey, source, FACTS_OF_KIND[kind], self._directory.audience_of[source])
+
+    def first_viewed(self, key: bytes, journey: Journey, source: int) -> bool:
+        """A view whose audience has no row: by far the most touches that change rows, hence almost without calls.
+
+        Answers False, with nothing done, where the missing row does not prove that the person's events have not touched
+        the campaign: it has other shops, the rows are full, or dropped events of another id came without their rows.
+        """
         directory, rows = self._directory, journey.audience
-        audience, campaign = directory.audience_of[source], directory.campaign_of[source]
-        if kind == VIEW and directory.shops_of_campaign[campaign] == 1:
-            # By far the most events, hence almost without calls, and what they change touches nothing else.
-            if (rows.find(audience) >= 0 and row_at(rows, audience) >= 0) or len(
-                rows
-            ) >= self._rows_bytes_max:
-                return
-            stage = AWARE
-            if rows.find(shop_key := directory.shop_key_of[source]) >= 0:
-                stage = STAGE_OF[facts_of(rows, shop_key)]
-            journey.audience = rows = rows + audience
-            self._changes.people[campaign, TOTAL, FIRST_AUDIENCE + stage] += 1
-            if len(rows) >= self._rows_bytes_max:
-                self.keep(key, journey)
-        else:
-            self._add(key, journey, source, FACTS_OF_KIND[kind], audience)
+        campaign = directory.campaign_of[source]
+        if (
+            directory.shops_of_campaign[campaign] > 1
+            or journey.kept is not None
+            or len(rows) >= self._rows_bytes_max
+        ):
+            return False
+        stage = AWARE
+        if rows.find(shop_key := directory.shop_key_of[source]) >= 0:
+            stage = STAGE_OF[facts_of(rows, shop_key)]
+        journey.audience = rows = rows + directory.audience_of[source]
+        self._changes.people[campaign, TOTAL, FIRST_AUDIENCE + stage] += 1
+        if len(rows) >= self._rows_bytes_max:
+            self.keep(key, journey)
+        return True
 
     def converted(self, key: bytes, journey: Journey, target: int) -> None:
         """A store visit, favourite or cart addition."""

@@ -38,6 +38,8 @@ class Directory:
         """Source number to shop number."""
         self.campaign_of: list[int] = []
         """Source number to campaign number."""
+        self.note_of: list[str | None] = []
+        """Source number to the note that its figures count for, `None` without one."""
         self.campaigns: list[str] = []
         self.shop_of_campaign: list[str] = []
         self.source_of_campaign: list[int] = []
@@ -101,6 +103,7 @@ class Directory:
         shop = self._shop(source.shop_id)
         self.shop_of.append(shop)
         self.shop_key_of.append(self._shop_keys[shop])
+        self.note_of.append(source.note_id or None)
         self.campaign_of.append(self._campaign(campaign_of(source), source.shop_id))
         self.audience_of.append(self._audience(number))
 

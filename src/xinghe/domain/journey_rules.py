@@ -58,7 +58,13 @@ from xinghe.domain.touch import (
     touches_in,
     without_views,
 )
-from xinghe.domain.windows import JOURNEY_RETENTION_MS, MINUTE_MS, watermark_ms
+from xinghe.domain.windows import (
+    DAY_MS,
+    JOURNEY_RETENTION_MS,
+    MINUTE_MS,
+    SHANGHAI_OFFSET_MS,
+    watermark_ms,
+)
 
 TOUCH_SEGMENT_BYTES: Final = 200
 """A touch segment is closed once it is this long: 4 to 7 touches, rewritten once for each."""
@@ -116,9 +122,11 @@ class JourneyRules:
     ) -> bool:
         """Add a touch; answers False for a duplicate. The caller keeps ``time_ms`` within the retention."""
         row = pack_row_head(event_hash, time_ms, source, kind | form, len(event_id)) + event_id
-        if is_duplicate(journey, row[:8], event_hash):
+        fingerprint = row[:FINGERPRINT_BYTES]
+        # Looked at here too: nearly no event goes on to the call.
+        if fingerprint in journey.fingerprints and is_duplicate(journey, row[:8], event_hash):
             return False
-        journey.fingerprints += row[:FINGERPRINT_BYTES]
+        journey.fingerprints += fingerprint
         segments = journey.touches
         if segments and len(segments[-1]) < TOUCH_SEGMENT_BYTES:
             segments[-1] += row
@@ -132,9 +140,13 @@ class JourneyRules:
         journey.events += 1
         self.changes.counts[source, time_ms // MINUTE_MS, _KIND_METRIC[kind]] += 1
         if kind == VIEW:
-            self._count_viewer(journey, source, time_ms)
-        if kind != VIEW or journey.audience.find(self.directory.audience_of[source]) % AUDIENCE_ROW_BYTES:
-            # Else a view of what the person has touched before, which says nothing more.
+            position = journey.audience.find(self.directory.audience_of[source])
+            is_first = position < 0 and self.audience.first_viewed(key, journey, source)
+            self._count_viewer(journey, source, time_ms, is_first=is_first)
+            if not is_first and position % AUDIENCE_ROW_BYTES:
+                self.audience.touched(key, journey, source, kind)
+            # Else a view of what the person has touched before, which says nothing more of the audience.
+        else:
             self.audience.touched(key, journey, source, kind)
         if time_ms <= journey.last_conversion_ms:
             late = self._pending_of(key, journey).late
@@ -168,15 +180,16 @@ class JourneyRules:
         """The metric that a touch of a kind adds 1 to."""
         return _KIND_METRIC[kind]
 
-    def _count_viewer(self, journey: Journey, source: int, time_ms: int) -> None:
+    def _count_viewer(self, journey: Journey, source: int, time_ms: int, *, is_first: bool = False) -> None:
+        """Count the person once per campaign and day; with ``is_first`` there can be no cell of the campaign yet."""
         campaign = self.directory.campaign_of[source]
-        day = day_number(time_ms)
+        day = (time_ms + SHANGHAI_OFFSET_MS) // DAY_MS + 1  # day_number(time_ms)
         cell = pack_cell(campaign, _VIEWERS, day)
-        if _is_counted(journey, cell):
+        if not is_first and _is_counted(journey, cell):
             return
         people = self.changes.people
         people[campaign, day, _VIEWERS] += 1
-        if not _is_counted(journey, any_day(cell)):
+        if is_first or not _is_counted(journey, any_day(cell)):
             people[campaign, TOTAL, _VIEWERS] += 1
         journey.counted += cell
         cells = len(journey.counted) // CELL_BYTES

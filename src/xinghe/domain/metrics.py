@@ -7,6 +7,7 @@ group's tuple and the changelogs are rebuilt, which CHANGELOG.md then says.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
 COUNTED: Final[Mapping[str, str]] = {
@@ -119,6 +120,7 @@ NOTELESS: Final = frozenset(
 _FIELDS_BY_MODEL: Final = tuple(f"{name}:{model}" for model in MODELS for name in MODEL_COUNTED_NAMES)
 _PEOPLE_FIELDS_BY_MODEL: Final = tuple(f"{name}:{model}" for model in MODELS for name in MODEL_PEOPLE_NAMES)
 _NOTE_COUNTED: Final = tuple((i, name) for i, name in enumerate(COUNTED_NAMES) if name not in NOTELESS)
+_engagements = itemgetter(*(COUNTED_INDEX[name] for name in ENGAGEMENT_NAMES))
 _NOTE_ORDERS: Final = tuple((i, name) for i, name in enumerate(MODEL_COUNTED_NAMES) if name not in NOTELESS)
 
 
@@ -138,7 +140,7 @@ def shown_counts(
     3
     """
     metrics = dict(zip(COUNTED_NAMES, counted, strict=True))
-    metrics["engagements"] = sum(metrics[name] for name in ENGAGEMENT_NAMES)
+    metrics["engagements"] = sum(_engagements(counted))
     if people is not None:
         metrics.update(zip(PEOPLE_NAMES, people, strict=True))
     if audience is not None:
@@ -183,7 +185,7 @@ def shown_without_orders(*, has_people: bool) -> dict[str, int]:
 def shown_note_counts(counted: Sequence[int]) -> dict[str, int]:
     """The metrics of a note that orders do not change; ``counted`` is ordered as ``COUNTED_NAMES``."""
     metrics = {name: counted[index] for index, name in _NOTE_COUNTED}
-    metrics["engagements"] = sum(metrics[name] for name in ENGAGEMENT_NAMES)
+    metrics["engagements"] = sum(_engagements(counted))
     return metrics
 
 

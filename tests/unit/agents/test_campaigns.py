@@ -228,6 +228,27 @@ class TestWindows:  # R9
         pipeline.settle()
         assert ("c1", "1m", HOUR_START_MS) not in pipeline.windows()
 
+    def test_what_a_note_did_on_days_that_were_dropped_counts_to_date_over_a_restart(self) -> None:
+        pipeline = Pipeline(1)
+        late_ms = HOUR_START_MS + 40 * DAY_MS
+        send_view(pipeline)
+        send(pipeline, [counted("likes", HOUR_START_MS), *credited(HOUR_START_MS, {LAST_TOUCH: 5})])
+        pipeline.settle()
+        send_view(pipeline, late_ms)
+        pipeline.settle()
+        assert list(pipeline.note_days()) == [("c1", MIDNIGHT_MS + 40 * DAY_MS, "n1")]
+        pipeline.campaigns[0].crash()
+        send_view(pipeline)
+        send_view(pipeline, late_ms)
+        pipeline.settle()
+        shown = pipeline.notes()["c1", "n1"]
+        assert (shown["views"], shown["likes"], shown["gmv_fen"]) == (4, 1, 5)
+        assert pipeline.note_days()["c1", MIDNIGHT_MS + 40 * DAY_MS, "n1"]["views"] == 2
+        pipeline.sinks[0].notes.clear()
+        pipeline.sinks[0].lost = True
+        pipeline.settle()
+        assert pipeline.notes()["c1", "n1"] == shown
+
     def test_a_window_from_which_all_credit_went_is_dropped(self) -> None:
         pipeline = Pipeline(1)
         buyer = person("buyers", HOUR_START_MS, model=LAST_TOUCH)
