@@ -57,12 +57,17 @@ class ConversionRules:
         self, key: bytes, journey: Journey, late: dict[int, ShopTouches], touches: JourneyTouches
     ) -> None:
         """Credit the conversions that are new, and those that ``late`` touches, by their shop, have earned."""
-        segments = journey.conversions or []
+        segments, shop_of = journey.conversions or [], self._directory.shop_of
         before: list[Conversion] = []
         after: list[Conversion] = []
         for index, segment in enumerate(segments):
             rows = list(conversions_in(segment))
-            settled = [self._settled(row, late, touches) for row in rows]
+            settled = [
+                self._settled(row, late, touches)
+                if row.credited == UNCREDITED or shop_of[row.target] in late
+                else row
+                for row in rows
+            ]
             if settled != rows:
                 segments[index] = b"".join(pack_conversion(*row) for row in settled)
                 self._mark((key, part_number(CONVERSIONS, journey.first_conversions + index)))
@@ -73,15 +78,15 @@ class ConversionRules:
             self._count_people(journey, before, after)
 
     def _settled(self, row: Conversion, late: dict[int, ShopTouches], touches: JourneyTouches) -> Conversion:
-        came_late = late.get(self._directory.shop_of[row.target])
+        shop = self._directory.shop_of[row.target]
         if row.credited == UNCREDITED:
             winner = self._winner(row, touches)
             source = self._directory.unattributed(row.target) if winner is None else winner.source
             return row._replace(credited=source)
-        if came_late is not None and came_late.reach(row.time_ms, self._windows.touch_ms):
+        if late[shop].reach(row.time_ms, self._windows.touch_ms):
             winner = self._winner(row, touches)
             # What has earned it before may be gone from the journey; only what is new takes it over.
-            if winner is not None and winner in came_late:
+            if winner is not None and winner in late[shop]:
                 return row._replace(credited=winner.source)
         return row
 

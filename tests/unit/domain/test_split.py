@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from xinghe.domain.attribution.split import split
 
 totals = st.integers(0, 10**12)
-weight_lists = st.lists(st.integers(0, 2**40) | st.integers(0, 3), min_size=1, max_size=100).filter(any)
+any_weights = st.lists(st.integers(0, 2**40) | st.integers(0, 3), min_size=1, max_size=100).filter(any)
+equal_weights = st.builds(lambda weight, parts: [weight] * parts, st.integers(1, 9), st.integers(1, 100))
+weight_lists = any_weights | equal_weights
 
 
 def oracle(total: int, weights: Sequence[int]) -> list[int]:
