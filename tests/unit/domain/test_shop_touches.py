@@ -29,7 +29,9 @@ def test_what_reaches_a_moment(all_: list[Touch], time_ms: int, window_ms: int, 
     found = ShopTouches(all_)
     reaching = sorted(touch for touch in all_ if 0 <= time_ms - touch.time_ms <= window_ms)
     assert found.reach(time_ms, window_ms) == bool(reaching)
-    assert found.winner(time_ms, window_ms) == last_touch(reaching)
+    for click_over_view in (True, False):
+        winner = last_touch(reaching, click_over_view=click_over_view)
+        assert found.winner(time_ms, window_ms, click_over_view=click_over_view) == winner
     shown = found.first_and_last(time_ms, window_ms, last)
     assert shown == (reaching if len(reaching) <= last + 1 else [reaching[0], *reaching[-last:]])
 
