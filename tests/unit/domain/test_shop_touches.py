@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from xinghe.domain.attribution.last_touch import last_touch
 from xinghe.domain.attribution.order_credit import path_of
 from xinghe.domain.shop_touches import JourneyTouches, ShopTouches
-from xinghe.domain.touch import AD_CLICK, VIEW, Touch, pack_row_head
+from xinghe.domain.touch import AD_CLICK, FORMS, VIEW, Touch, pack_row_head
 
 times_ms = st.integers(0, 12)
 touches = st.lists(
@@ -18,6 +18,7 @@ touches = st.lists(
         st.binary(min_size=1, max_size=1),
         st.integers(0, 3),
         st.sampled_from((VIEW, AD_CLICK)),
+        st.sampled_from(list(FORMS)),
     ),
     max_size=12,
     unique_by=lambda touch: touch.event_id,
@@ -47,7 +48,10 @@ def test_which_touches_are_among_them(some: list[Touch], others: list[Touch]) ->
 def test_those_of_a_journey_are_found_by_shop(segments: list[list[Touch]]) -> None:
     shop_of = [0, 1, 0, 2]
     packed = [
-        b"".join(pack_row_head(7, one.time_ms, one.source, one.kind, 1) + one.event_id for one in segment)
+        b"".join(
+            pack_row_head(7, one.time_ms, one.source, one.kind | one.form, 1) + one.event_id
+            for one in segment
+        )
         for segment in segments
     ]
     journey = JourneyTouches(packed, shop_of, {0, 1})
