@@ -27,7 +27,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     peer_events: int = 60_000
     """The first of the same events, for the peer: it would need half an hour for all."""
     stage_one_events: int = 3_000_000
-    one_person_events: int = 20_000
+    one_person_events: int = 1_000_000
     world: World = World(people=300_000, campaigns=200, notes=5_000)
     rounds: int = 3
     latency_warmup_s: float = 10.0

@@ -106,6 +106,19 @@ def test_five_thousand_events_of_one_person_stay_small_in_memory_and_changelog(
     assert len(pipeline.attributions()) == orders
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["in time", "backwards"])
+def test_what_comes_in_one_commit_is_told_and_counted_before_it_is_cut_to_the_bound(is_late: bool) -> None:
+    pipeline = Pipeline(1, journey_events_max=40)
+    kinds = [TYPES[number % len(TYPES)] for number in range(700)]
+    pipeline.feed([event(700 - n if is_late else n, kind, MINUTE_MS) for n, kind in enumerate(kinds)])
+    pipeline.commit_journeys()
+    assert journey_of(pipeline).events <= 40
+    pipeline.settle()
+    assert len(pipeline.attributions()) == kinds.count(OrderPaid) == 100
+    assert totals(pipeline, "orders_micros") == 100 * 1_000_000
+    assert totals(pipeline, "store_visits") == totals(pipeline, "cart_adds") == 100
+
+
 @given(
     bound=st.integers(12, 40),
     choices=st.lists(
@@ -139,6 +152,7 @@ def test_whatever_is_dropped_each_event_counts_once_and_each_person_as_one(
     assert totals(pipeline, "store_visits") == kinds.count(StoreVisited)
     assert totals(pipeline, "cart_adds") == kinds.count(CartAdded)
     assert totals(pipeline, "orders_micros") == 1_000_000 * kinds.count(OrderPaid)
+    assert len(pipeline.attributions()) == kinds.count(OrderPaid), "told before they are dropped"
     for key, metrics in pipeline.windows().items():
         assert min(metrics.values()) >= 0, key
         if "viewers" in metrics:

@@ -82,8 +82,8 @@ CONVERSIONS_SHARE: Final = 4
 class JourneyRules:
     """The rules over the journeys of one partition.
 
-    ``mark((key, part))`` is called for each part of the journey that changed; the caller takes what is in ``changes`` and
-    clears it.
+    ``mark((key, part))`` is called for each part of the journey that changed. For each commit the caller calls `settle`,
+    tells the orders in ``changes``, calls `trim`, takes the rest of ``changes`` and clears it.
     """
 
     def __init__(
