@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+TURNS = 4
+"""Turns of the event loop after a batch while a commit is in flight: each answer of the broker takes some to be acted on."""
+BACKLOG_RECORDS = 500
+"""A delivery of so many records is of a backlog: then what a commit costs counts more than how soon it is done."""
 TICK_S = 1.0
 COLLECT_TICKS = 10
 STOP_COMMIT_S = 3.0
@@ -69,6 +73,7 @@ class Engine:
     async def run(self, stage: Stage, stream: AsyncIterable[list[Batch]]) -> None:
         """The body of a stage's agent: hand each batch to its task."""
         async for delivery in stream:
+            has_backlog = sum(len(batch.records) for batch in delivery) >= BACKLOG_RECORDS
             for batch in delivery:
                 task = self._tasks.get((stage.name, batch.partition))
                 if task is None:
@@ -77,7 +82,9 @@ class Engine:
                     await task.deliver(batch, self._is_current)
                 except Exception:  # noqa: BLE001 - whatever it was, the process ends
                     self.fatal("a batch could not be processed", stage=stage.name, topic=batch.topic)
-                await asyncio.sleep(0)
+                is_waited_for = not has_backlog and any(each.is_committing for each in self._tasks.values())
+                for _ in range(TURNS if is_waited_for else 1):
+                    await asyncio.sleep(0)
 
     def _is_current(self, batch: Batch) -> bool:
         return bool(batch.epoch == self._app.consumer.epoch and self._app.consumer.flow_active)

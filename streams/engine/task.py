@@ -51,7 +51,7 @@ class Task:
         self._commit_took_s = 0.0
         self._commit_ended = asyncio.Event()
         self._work = asyncio.Event()
-        self._in_flight = False
+        self.is_committing = False
         self._processor: Processor = stage.create(self)
         self._transaction = Transaction(
             f"{options.group_id}-{stage.name}-{partition}", options.group_id, options.client_options
@@ -117,7 +117,7 @@ class Task:
         if self._buffer.source_records >= self._options.buffer_records_max:
             return False
         overdue_s = time.monotonic() - self._commit_started_s - self._options.commit_interval_s
-        return not (self._in_flight and overdue_s > 0 and self._buffer)
+        return not (self.is_committing and overdue_s > 0 and self._buffer)
 
     def tick(self, now_ms: int) -> None:
         """Call the processor's timed work."""
@@ -160,14 +160,14 @@ class Task:
         if self._commit_started_s:
             metrics.COMMIT_PERIOD_SECONDS.labels(stage).observe(started_s - self._commit_started_s)
         self._commit_started_s = started_s
-        self._in_flight = True
+        self.is_committing = True
         try:
             async with asyncio.timeout(COMMIT_S_MAX):
                 last_offset = await self._transaction.commit(buffer, self._changelog)
         except TimeoutError as error:
             message = f"Kafka did not complete the transaction within {COMMIT_S_MAX:.0f} s"
             raise FatalError(message) from error
-        self._in_flight = False
+        self.is_committing = False
         self._commit_took_s = time.monotonic() - started_s
         metrics.COMMIT_SECONDS.labels(stage).observe(self._commit_took_s)
         metrics.COMMIT_RECORDS.labels(stage).observe(buffer.record_count())
