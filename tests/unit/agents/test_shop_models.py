@@ -81,6 +81,15 @@ class Shops:
     def order(self, shop_id: str = "s1", *path: str, orders: int = 1, fen: int = 100) -> None:
         self.task.processor.models.add(shop_id, PathDelta([(path or ("c1",), orders, fen)]))
 
+    def order_while_computing(self) -> None:
+        """A shop with one order is computed, and meanwhile another comes."""
+        self.order()
+        self.task.commit()
+        self.tick(0)
+        self.order()
+        self.task.commit()
+        self.executor.compute()
+
     def tick(self, at_s: float) -> None:
         self.task.processor.models.tick(int(at_s * 1000), 7)
 
@@ -135,12 +144,7 @@ def test_the_loop_goes_on_while_the_thread_computes() -> None:
 
 def test_what_changes_meanwhile_is_computed_in_the_next_round() -> None:
     shops = Shops()
-    shops.order()
-    shops.task.commit()
-    shops.tick(0)
-    shops.order()
-    shops.task.commit()
-    shops.executor.compute()
+    shops.order_while_computing()
     shops.tick(1)
     shops.task.commit()
     assert shops.sent() == [("s1", 1)], "the snapshot's"
@@ -151,12 +155,7 @@ def test_what_changes_meanwhile_is_computed_in_the_next_round() -> None:
 
 def test_a_shop_that_changed_and_is_in_the_next_job_stays_to_be_computed_over_a_crash() -> None:
     shops = Shops()
-    shops.order()
-    shops.task.commit()
-    shops.tick(0)
-    shops.order()
-    shops.task.commit()
-    shops.executor.compute()
+    shops.order_while_computing()
     shops.tick(10)  # sends the first, and the second round begins
     shops.tick(20)
     shops.task.commit()

@@ -10,18 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.domain.drawn_paths import path_counts
 from xinghe.domain.attribution.markov import markov, removal_effects
 from xinghe.domain.attribution.path_counts import Credit, PathCount, PathCounts, total
 
-counts = st.builds(
-    lambda conversions, null, value: PathCount(conversions, value if conversions else 0.0, null),
-    st.integers(0, 5),
-    st.integers(0, 5),
-    st.integers(0, 400).map(lambda quarters: quarters / 4),
-)
-path_counts = st.dictionaries(
-    st.lists(st.sampled_from("abcd"), min_size=1, max_size=6).map(tuple), counts, min_size=1, max_size=8
-)
+drawn = path_counts("abcd", steps_max=6, paths_max=8)
 orders = st.integers(1, 3)
 
 
@@ -158,7 +151,7 @@ def test_a_long_way_in_a_circle_is_followed_to_its_end() -> None:
     assert effects == pytest.approx({"a": 0.5, "b": 0.5, "c": 0.5}, rel=1e-9)
 
 
-@given(path_counts, orders)
+@given(drawn, orders)
 def test_the_effects_are_those_of_exact_fractions(paths: PathCounts, order: int) -> None:
     found = removal_effects(paths, order)
     for channel, (conversions, value) in oracle(paths, order).items():
@@ -166,7 +159,7 @@ def test_the_effects_are_those_of_exact_fractions(paths: PathCounts, order: int)
         assert found[channel].value == pytest.approx(float(value), rel=1e-9, abs=1e-15)
 
 
-@given(path_counts, orders)
+@given(drawn, orders)
 def test_the_credit_adds_up(paths: PathCounts, order: int) -> None:
     credits_of = markov(paths, order)
     for field in ("conversions", "value"):
@@ -174,7 +167,7 @@ def test_the_credit_adds_up(paths: PathCounts, order: int) -> None:
         assert given_ == pytest.approx(sum(getattr(count, field) for count in paths.values()), rel=1e-12)
 
 
-@given(path_counts, orders)
+@given(drawn, orders)
 def test_channels_that_could_be_exchanged_get_the_same(paths: PathCounts, order: int) -> None:
     both_ways: dict[tuple[str, ...], PathCount] = {}
     for path, count in paths.items():
@@ -185,20 +178,20 @@ def test_channels_that_could_be_exchanged_get_the_same(paths: PathCounts, order:
         assert credits_of["a"] == pytest.approx(credits_of["b"], rel=1e-9)
 
 
-@given(path_counts, orders)
+@given(drawn, orders)
 def test_a_channel_from_which_nobody_converted_gets_nothing(paths: PathCounts, order: int) -> None:
     credits_of = markov({**paths, ("a", "lost", "lost"): PathCount(0, null=3)}, order)
     assert credits_of["lost"] == Credit(0, 0)
 
 
-@given(path_counts)
+@given(drawn)
 def test_in_order_one_a_channel_repeated_at_once_is_one(paths: PathCounts) -> None:
     doubled = {tuple(channel for channel in path for _ in range(2)): count for path, count in paths.items()}
     found, expected = removal_effects(doubled), removal_effects(paths)
     assert found == {channel: pytest.approx(effect, rel=1e-9) for channel, effect in expected.items()}
 
 
-@given(path_counts)
+@given(drawn)
 def test_with_the_whole_path_as_state_the_effect_is_the_part_of_conversions_with_the_channel(
     paths: PathCounts,
 ) -> None:

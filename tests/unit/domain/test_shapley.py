@@ -8,20 +8,12 @@ from math import factorial
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
+from tests.unit.domain.drawn_paths import path_counts
 from xinghe.domain.attribution.path_counts import Credit, PathCount, PathCounts
 from xinghe.domain.attribution.shapley import shapley
 
-counts = st.builds(
-    lambda conversions, null, value: PathCount(conversions, value if conversions else 0.0, null),
-    st.integers(0, 5),
-    st.integers(0, 5),
-    st.integers(0, 400).map(lambda quarters: quarters / 4),
-)
-path_counts = st.dictionaries(
-    st.lists(st.sampled_from("abcde"), min_size=1, max_size=7).map(tuple), counts, min_size=1, max_size=10
-)
+drawn = path_counts("abcde", steps_max=7, paths_max=10)
 
 
 def worth(paths: PathCounts, coalition: frozenset[str], field: str) -> Fraction:
@@ -64,7 +56,7 @@ def test_many_channels_are_exact_too() -> None:
     assert {credits_of[channel] for channel in channels[1:]} == {Credit(2, 0)}
 
 
-@given(path_counts)
+@given(drawn)
 def test_the_credit_is_that_of_all_coalitions(paths: PathCounts) -> None:
     found = shapley(paths)
     conversions, values = oracle(paths, "conversions"), oracle(paths, "value")
@@ -74,14 +66,14 @@ def test_the_credit_is_that_of_all_coalitions(paths: PathCounts) -> None:
         assert credit.value == pytest.approx(float(values[channel]), rel=1e-12)
 
 
-@given(path_counts)
+@given(drawn)
 def test_the_credit_adds_up(paths: PathCounts) -> None:
     credits_of = shapley(paths).values()
     assert sum(c.conversions for c in credits_of) == pytest.approx(sum(c.conversions for c in paths.values()))
     assert sum(c.value for c in credits_of) == pytest.approx(sum(c.value for c in paths.values()))
 
 
-@given(path_counts)
+@given(drawn)
 def test_neither_order_nor_repetition_count(paths: PathCounts) -> None:
     backwards = {(*reversed(path), path[0]): count for path, count in paths.items()}
     expected = {channel: pytest.approx(credit) for channel, credit in shapley(paths).items()}
