@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from xinghe.embedded import LIB_DIR_DEFAULT, EmbeddedServices
 
 ROOT = Path(__file__).parents[1]
 LIB_DIR = Path(os.environ.get("XINGHE_KAFKA_LIB", ROOT / LIB_DIR_DEFAULT))
+
+# How long an example takes says how busy the machine is, not whether it is right.
+settings.register_profile("xinghe", deadline=None)
+settings.load_profile("xinghe")
 
 
 @pytest.fixture(scope="session")
