@@ -64,5 +64,5 @@ def send(
 
 def tell_watermark(pipeline: Pipeline, watermark_ms: int, partition: int = 0) -> None:
     """Have the first partition of the campaigns stage hear a watermark of the journeys stage."""
-    told = msgspec.msgpack.encode(Watermark(partition, watermark_ms))
+    told = msgspec.msgpack.encode(Watermark(partition, watermark_ms, watermark_ms))
     pipeline.feed_records(events.CAMPAIGN_DELTA, 0, [(None, told)])

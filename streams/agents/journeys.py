@@ -91,7 +91,8 @@ class JourneysProcessor:
         self._rules = JourneyRules(self._directory, windows, journey_events_max, self._journeys.mark)
         self._kept_sources = 0
         self._kept_time_ms = -1
-        self._told_watermark_ms = -1
+        self._settled_ms = 0
+        self._told_watermarks_ms = (-1, -1)
         self._arrived_ms: list[int] = []
         self._sweep: Iterator[tuple[bytes, Journey]] = iter(())
         self._decoders: dict[str, Callable[[bytes], Any]] = {
@@ -116,6 +117,7 @@ class JourneysProcessor:
         clock = self._clock.get(_CLOCK_KEY)
         if clock is not None:
             self._rules.event_time_ms_max = self._kept_time_ms = clock.event_time_ms_max
+            self._settled_ms = watermark_ms(clock.event_time_ms_max)
 
     # Events
 
@@ -230,9 +232,10 @@ class JourneysProcessor:
     def tick(self, now_ms: int) -> None:  # noqa: ARG002 - event time rules here
         """Tell the campaigns stage how far event time is, and look for journeys that can shrink."""
         watermark = watermark_ms(self._rules.event_time_ms_max)
-        if self._rules.event_time_ms_max and watermark != self._told_watermark_ms:
-            self._told_watermark_ms = watermark
-            value = self._encode(Watermark(self._task.partition, watermark))
+        watermarks_ms = watermark, self._settled_ms
+        if self._rules.event_time_ms_max and watermarks_ms != self._told_watermarks_ms:
+            self._told_watermarks_ms = watermarks_ms
+            value = self._encode(Watermark(self._task.partition, *watermarks_ms))
             for partition in range(self._partitions):
                 self._task.send(events.CAMPAIGN_DELTA, partition, None, value)
             metric_defs.WATERMARK_SECONDS.labels(str(self._task.partition)).set(watermark / 1000)
@@ -268,6 +271,7 @@ class JourneysProcessor:
         if rules.event_time_ms_max != self._kept_time_ms:
             self._kept_time_ms = rules.event_time_ms_max
             self._clock.put(_CLOCK_KEY, Clock(rules.event_time_ms_max))
+            self._settled_ms = watermark_ms(rules.event_time_ms_max)
 
     def _send_attributions(self, changes: Changes) -> None:
         for person, number in changes.orders:

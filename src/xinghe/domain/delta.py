@@ -28,10 +28,14 @@ class Delta(Struct, array_like=True, gc=False):
 
 
 class Watermark(Struct, array_like=True, gc=False):
-    """The watermark of one partition of the journeys stage, told to every partition of the campaigns stage."""
+    """The watermark of one partition of the journeys stage, told to every partition of the campaigns stage.
+
+    ``settled_ms`` is an older one, up to which all deltas are before this record.
+    """
 
     partition: int
     watermark_ms: int
+    settled_ms: int
 
 
 class PathDelta(Struct, array_like=True, gc=False):

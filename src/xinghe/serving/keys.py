@@ -43,6 +43,15 @@ def windows(campaign_id: str, size: str) -> str:
     return f"xinghe:campaign:{campaign_id}:windows:{size}"
 
 
+def guarantee(campaign_id: str) -> str:
+    """Hash: the live position of the campaign's guarantee.
+
+    >>> guarantee("c1")
+    'xinghe:campaign:c1:guarantee'
+    """
+    return f"xinghe:campaign:{campaign_id}:guarantee"
+
+
 def notes(campaign_id: str) -> str:
     """Sorted set: the campaign's note ids by GMV in fen."""
     return f"xinghe:campaign:{campaign_id}:notes"

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from xinghe.serving import keys
 from xinghe.serving.client import text
-from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, WindowWrite
+from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, PositionWrite, WindowWrite
 
 SCAN_COUNT: Final = 500
 """Campaigns per step of the scan; hashing an id costs some microseconds, so a step some milliseconds."""
@@ -35,6 +35,7 @@ class Leftovers:
         self.campaign_ids = campaign_ids
         self.shop_ids = shop_ids
         self._redis = redis
+        self._positions: set[str] = set()
         self._windows: dict[str, set[tuple[str, int]]] = {campaign_id: set() for campaign_id in campaign_ids}
         self._notes: dict[str, set[tuple[int | None, str]]] = {
             campaign_id: set() for campaign_id in campaign_ids
@@ -63,7 +64,7 @@ class Leftovers:
         for note in chunk.notes:
             if note.campaign_id in self.campaign_ids and note.fields is not None:
                 self._notes[note.campaign_id].add((note.day_start_ms, note.note_id))
-
+        self._positions |= {position.campaign_id for position in chunk.positions}
         self.shop_ids -= {models.shop_id for models in chunk.models}
 
     def shops_removal(self) -> CommitWrite:
@@ -73,12 +74,15 @@ class Leftovers:
     async def removal(self, campaign_id: str) -> CommitWrite:
         """What removes the campaign's leftovers; the campaign itself, where no total was written."""
         windows = await self._windows_left(campaign_id)
-        is_gone = ("total", 0) not in self._windows[campaign_id]
+        has_position = campaign_id in self._positions
+        is_gone = ("total", 0) not in self._windows[campaign_id] and not has_position
         if is_gone:
             windows.append(WindowWrite(campaign_id, "total", 0, None))
         days, notes = await self._notes_left(campaign_id)
         # Being told of as changed gives a campaign a place in the list, which the end of its total takes away.
-        return CommitWrite(windows + days, notes, [campaign_id] if is_gone else [], 0)
+        changed = [campaign_id] if is_gone else []
+        positions = [] if has_position else [PositionWrite(campaign_id, None)]
+        return CommitWrite(windows + days, notes, changed, 0, positions=positions)
 
     async def _windows_left(self, campaign_id: str) -> list[WindowWrite]:
         pipeline = self._redis.pipeline(transaction=False)

@@ -15,7 +15,7 @@ def test_a_delta_comes_back() -> None:
 
 
 def test_a_watermark_before_the_epoch_comes_back() -> None:
-    watermark = Watermark(1, -60_000)
+    watermark = Watermark(1, -60_000, -70_000)
     assert msgpack.decode(msgpack.encode(watermark), type=Watermark) == watermark
 
 
