@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.agents import (
     campaign_notes,
+    campaign_spend,
     campaign_windows,
     campaigns,
     identities,
@@ -14,10 +15,10 @@ from streams.agents import (
 )
 from streams.engine.table import BytesCodec, StructCodec
 from xinghe.domain.directory import Source
-from xinghe.domain.funnel import Spend
 from xinghe.domain.identity import Link
 from xinghe.domain.journey import JourneyCodec
 from xinghe.domain.shop_models import PathTally
+from xinghe.domain.spend import Report
 
 if TYPE_CHECKING:
     from streams.engine.table import BatchTable
@@ -84,8 +85,8 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             help="Shop and settings of a campaign.",
         ),
         app.Table(
-            campaigns.SPEND,
-            codec=StructCodec(Spend),
+            campaign_spend.SPEND,
+            codec=StructCodec(list[Report]),
             tag=b"p",
             help="Ad spend of a campaign's hour, as reported.",
         ),

@@ -207,7 +207,11 @@ class Pipeline:
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
 
     def feed_records(
-        self, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes | None]]
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes | None, bytes | None]],
+        timestamp_ms: int = BROKER_MS,
     ) -> None:
         """Have a stage process records of one topic partition as one batch."""
         if not records:
@@ -215,12 +219,12 @@ class Pipeline:
         at = (topic, partition)
         batch = []
         for key, value in records:
-            batch.append(FakeRecord(self._offsets[at], BROKER_MS, key, value))
+            batch.append(FakeRecord(self._offsets[at], timestamp_ms, key, value))
             self._offsets[at] += 1
         tasks = self.journeys if topic in journeys.TOPICS else self.campaigns
         tasks[partition].processor.process(Batch(topic, partition, batch, 0))
 
-    def feed(self, batch: Sequence[Any]) -> None:
+    def feed(self, batch: Sequence[Any], timestamp_ms: int = BROKER_MS) -> None:
         """Process decoded events as batches of their topics and partitions, in the order given within each."""
         by_topic: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
         for event in batch:
@@ -228,7 +232,7 @@ class Pipeline:
             value = msgspec.json.encode(event)
             by_topic[event.topic, partition_of(key, self.partitions)].append((key, value))
         for (topic, partition), records in by_topic.items():
-            self.feed_records(topic, partition, records)
+            self.feed_records(topic, partition, records, timestamp_ms)
 
     def _moved(self, partition: int) -> list[Sent]:
         return [

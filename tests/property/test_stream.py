@@ -306,6 +306,8 @@ spends = st.lists(
         hour_start_ms=st.sampled_from([MIDNIGHT_MS, MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + 8 * HOUR_MS]),
         spend_fen=st.integers(0, 999),
         revision=st.integers(0, 2),
+        impressions=st.sampled_from((None, 0, 50)),
+        clicks=st.sampled_from((None, 0, 3)),
     ),
     max_size=4,
 )

@@ -8,11 +8,9 @@ from typing import Final, NamedTuple
 from xinghe.domain.attribution.order_credit import Credit, credits_of
 from xinghe.domain.counted import day_number, pack_cell
 from xinghe.domain.directory import Directory
-from xinghe.domain.metrics import COUNTED_INDEX, MODEL_COUNTED_INDEX, MODEL_PEOPLE_INDEX, MODELS
+from xinghe.domain.metrics import COUNTED_INDEX, LAG_DAYS, MODEL_COUNTED_INDEX, MODEL_PEOPLE_INDEX, MODELS
 from xinghe.domain.order import Order, counting_refunds
 from xinghe.domain.windows import DAY_MS, MINUTE_MS
-
-_LAG_DAYS: Final = (7, 15, 30)
 
 
 class _Metrics(NamedTuple):
@@ -22,7 +20,7 @@ class _Metrics(NamedTuple):
     gmv_fen: int
     direct_gmv_fen: int
     halo_gmv_fen: int
-    within_lag: tuple[tuple[int, int], ...]
+    within_lag: tuple[tuple[int, int, int], ...]
     refunds: int
     refund_fen: int
     repurchases: int
@@ -40,7 +38,9 @@ def _metrics(model: int) -> _Metrics:
         gmv_fen=counted["gmv_fen"],
         direct_gmv_fen=counted["direct_gmv_fen"],
         halo_gmv_fen=counted["halo_gmv_fen"],
-        within_lag=tuple((days * DAY_MS, counted[f"gmv_{days}d_fen"]) for days in _LAG_DAYS),
+        within_lag=tuple(
+            (days * DAY_MS, counted[f"gmv_{days}d_fen"], counted[f"refund_{days}d_fen"]) for days in LAG_DAYS
+        ),
         refunds=counted["refunds"],
         refund_fen=counted["refund_fen"],
         repurchases=counted["repurchases"],
@@ -112,9 +112,11 @@ def _add_credits(
         is_direct = directory.is_direct(source, order.target)
         counts[source, minute, metrics.direct_gmv_fen if is_direct else metrics.halo_gmv_fen] += gmv_fen
         lag_ms = order.time_ms - touch.time_ms
-        for within_ms, metric in metrics.within_lag:
+        for within_ms, gmv_metric, refund_metric in metrics.within_lag:
             if lag_ms <= within_ms:
-                counts[source, minute, metric] += gmv_fen
+                counts[source, minute, gmv_metric] += gmv_fen
+                for refund_minute, taken_fen in zip(refund_minutes, refund_fen, strict=True):
+                    counts[source, refund_minute, refund_metric] += taken_fen
     return campaigns
 
 
