@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streams.agents import (
+    campaign_cohorts,
     campaign_notes,
     campaign_spend,
     campaign_windows,
@@ -89,6 +90,12 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             codec=StructCodec(list[Report]),
             tag=b"p",
             help="Ad spend of a campaign's hour, as reported.",
+        ),
+        app.Table(
+            campaign_cohorts.COHORTS,
+            codec=BytesCodec(),
+            tag=b"h",
+            help="Credit of a campaign's orders of a day, by the days of touches and refunds.",
         ),
         app.Table(
             shop_models.PATHS,

@@ -18,6 +18,7 @@ import msgspec
 import orjson
 
 from streams.agents import journeys
+from streams.agents.campaign_cohorts import COHORTS
 from streams.agents.campaigns import CampaignsProcessor, Committed
 from streams.agents.changed import Changed
 from streams.agents.journeys import JourneysProcessor
@@ -26,6 +27,7 @@ from streams.engine.table import BatchTable, MemoryStore, split_changelog_key
 from streams.partitions import partition_of
 from streams.tables import campaigns_tables, journeys_tables
 from xinghe.domain import events
+from xinghe.domain.cohorts import decode_cohorts
 from xinghe.domain.funnel import (
     NoteKey,
     Row,
@@ -320,6 +322,14 @@ class Pipeline:
             for sink in self.sinks
             for packed, row in sink.notes.items()
         }
+
+    def cohorts(self) -> dict[str, list[tuple[int, ...]]]:
+        """The rows of the cohorts table, by campaign."""
+        rows: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+        for task in self.campaigns:
+            for packed, value in task.store(COHORTS).items():
+                rows[packed.decode().rsplit("|", 1)[0]] += decode_cohorts(value)
+        return {campaign_id: sorted(theirs) for campaign_id, theirs in rows.items()}
 
     def upserts(self) -> dict[WindowKey, dict[str, Any] | None]:
         """The last funnel upsert of each window."""

@@ -10,6 +10,7 @@ from uuid import uuid4
 import msgspec
 import orjson
 
+from streams.agents.campaign_cohorts import CampaignCohorts
 from streams.agents.campaign_notes import CampaignNotes
 from streams.agents.campaign_spend import CampaignSpend
 from streams.agents.campaign_windows import CampaignWindows
@@ -114,6 +115,7 @@ class CampaignsProcessor:
         self._sink = sink
         self._windows = CampaignWindows(task)
         self._notes = CampaignNotes(task)
+        self._cohorts = CampaignCohorts(task)
         self._spend = CampaignSpend(task)
         self._models = ShopModelsTables(
             task, partitions=partitions, period_s=model_period_s, executor=executor
@@ -152,6 +154,7 @@ class CampaignsProcessor:
             self._clock = clock
         self._unpublished = dict.fromkeys(self._windows.opened(self._clock.published_version))
         self._notes.opened()
+        self._cohorts.opened()
         self._spend.opened()
         self._models.opened()
         self._sequence = last_offset
@@ -188,6 +191,7 @@ class CampaignsProcessor:
             campaign_id = record.key.decode()
             self._see_shop(campaign_id, delta.shop_id)
             self._changes.add_counts(campaign_id, delta.counts)
+            self._cohorts.add(campaign_id, delta.cohorts)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
 
@@ -332,6 +336,8 @@ class CampaignsProcessor:
             self._windows.drop_expired(watermark_ms, windows)
             self._windows.mark_final(self._final_ms, watermark_ms, version, windows)
             self._notes.drop_expired(watermark_ms)
+            self._cohorts.drop_expired(watermark_ms)
+        self._cohorts.prepare(watermark_ms)
         changes, self._changes = self._changes, Changes()
         for key, change in changes.by_window(self._timeline).items():
             if not is_expired(key[1], key[2], watermark_ms):

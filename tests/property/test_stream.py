@@ -14,6 +14,7 @@ from streams.partitions import partition_of
 from tests.pipeline import BROKER_MS, Pipeline
 from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, linked_events, times_ms
 from tests.property.models import assert_models
+from xinghe.audit.cohorts import cohorts_of
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.findings import Findings
@@ -209,6 +210,8 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
             assert upsert["shop_id"] in shops, key
     assert pipeline.notes() == truth.notes
     assert pipeline.note_days() == truth.note_days
+    cohorts = {campaign_id: cohorts_of(truth, campaign_id) for campaign_id in truth.cohorts}
+    assert pipeline.cohorts() == {campaign_id: rows for campaign_id, rows in cohorts.items() if rows}
     assert_attributions(truth, pipeline)
     assert_models(truth, pipeline)
     assert_refund_letters(truth, run)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Final, NamedTuple
 
 from xinghe.domain.attribution.order_credit import Credit, credits_of
+from xinghe.domain.cohorts import NO_AMOUNTS, Amounts, CohortCell
 from xinghe.domain.counted import day_number, pack_cell
 from xinghe.domain.directory import Directory
 from xinghe.domain.metrics import COUNTED_INDEX, LAG_DAYS, MODEL_COUNTED_INDEX, MODEL_PEOPLE_INDEX, MODELS
@@ -58,17 +59,22 @@ _COUPON_GMV_FEN: Final = COUNTED_INDEX["coupon_gmv_fen"]
 
 
 class Figures(NamedTuple):
-    """``counts`` by (source number, minute, counted metric); ``people`` are packed cells of distinct people."""
+    """``counts`` by (source number, minute, counted metric); ``people`` are packed cells of distinct people.
+
+    ``cohorts`` are of touches with a campaign only.
+    """
 
     counts: dict[tuple[int, int, int], int]
     people: bytes
+    cohorts: dict[CohortCell, Amounts]
 
 
 def figures_of(order: Order, directory: Directory, half_life_ms: int) -> Figures:
     """All that an order adds, with its refunds, by every model."""
     counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     people: set[tuple[int, int]] = set()
-    for metrics, credits_ in zip(_METRICS, credits_of(order, half_life_ms), strict=True):
+    by_model = credits_of(order, half_life_ms)
+    for metrics, credits_ in zip(_METRICS, by_model, strict=True):
         campaigns = _add_credits(counts, order, credits_, metrics, directory)
         for campaign, source in campaigns.items():
             people.add((campaign, metrics.buyers))
@@ -86,7 +92,7 @@ def figures_of(order: Order, directory: Directory, half_life_ms: int) -> Figures
         counts[source, minute, _COUPON_GMV_FEN] += order.amount_fen
     day = day_number(order.time_ms)
     cells = b"".join(pack_cell(campaign, metric, day) for campaign, metric in sorted(people))
-    return Figures(counts, cells)
+    return Figures(counts, cells, _cohorts(order, by_model, directory))
 
 
 def _add_credits(
@@ -118,6 +124,27 @@ def _add_credits(
                 for refund_minute, taken_fen in zip(refund_minutes, refund_fen, strict=True):
                     counts[source, refund_minute, refund_metric] += taken_fen
     return campaigns
+
+
+def _cohorts(order: Order, by_model: list[list[Credit]], directory: Directory) -> dict[CohortCell, Amounts]:
+    """The cohorts of an order's credits."""
+    cohorts: dict[CohortCell, Amounts] = {}
+    order_day = day_number(order.time_ms)
+    refund_days = [day_number(refund.time_ms) for refund in counting_refunds(order)]
+    sources, campaign_of = directory.sources, directory.campaign_of
+    for model, credits_ in enumerate(by_model):
+        for touch, orders_micros, gmv_fen, refund_fen in credits_:
+            if touch is None or sources[touch.source].campaign_id is None:
+                continue
+            campaign, touch_day = campaign_of[touch.source], day_number(touch.time_ms)
+            cell = campaign, touch_day, order_day, order_day, model
+            orders, gmv, taken = cohorts.get(cell, NO_AMOUNTS)
+            cohorts[cell] = orders + orders_micros, gmv + gmv_fen, taken
+            for day, taken_fen in zip(refund_days, refund_fen, strict=True):
+                cell = campaign, touch_day, order_day, day, model
+                orders, gmv, taken = cohorts.get(cell, NO_AMOUNTS)
+                cohorts[cell] = orders, gmv, taken + taken_fen
+    return cohorts
 
 
 def _add_repurchase(
