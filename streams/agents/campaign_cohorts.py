@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from xinghe.domain.cohorts import CohortRow, added_up, decode_cohorts, encode_cohorts
@@ -67,6 +67,10 @@ class CampaignCohorts:
         for day in sorted(self._days.get(campaign_id, ())):
             rows += decode_cohorts(self._store.get(_key(campaign_id, day)) or b"")
         return rows
+
+    def campaigns(self) -> Iterable[str]:
+        """The campaigns that have cohorts."""
+        return self._days
 
     def _drop(self, campaign_id: str, day: int) -> None:
         self._store.delete(_key(campaign_id, day))

@@ -6,16 +6,16 @@ and a tick does a bounded part of what there is to do: a backlog must not hold u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
 from streams.partitions import partition_of
 from xinghe.domain.counted import day_number
-from xinghe.domain.events import GUARANTEE_POSITION, LEDGER_ENTRY, CampaignConfigured
-from xinghe.domain.guarantee import guarantees_of
+from xinghe.domain.events import GUARANTEE_POSITION, LEDGER_ENTRY
+from xinghe.domain.guarantee import counted_days, guarantees_of
 from xinghe.domain.ledger import Booked, Books, Key, amounts_due, book
 from xinghe.domain.money_facts import MoneyFacts
 from xinghe.domain.position_record import position_record
@@ -25,8 +25,10 @@ from xinghe.domain.windows import HOUR_MS
 if TYPE_CHECKING:
     from streams.agents.campaign_cohorts import CampaignCohorts
     from streams.agents.campaign_spend import CampaignSpend
+    from streams.agents.campaign_windows import CampaignWindows
     from streams.engine.table import MemoryStore
     from streams.engine.task import Task
+    from xinghe.domain.events import CampaignConfigured
 
 BOOKS: Final = "books"
 POSITIONS: Final = "positions"
@@ -47,16 +49,6 @@ class CampaignBooks(Struct, array_like=True):
     booked: list[tuple[Key, Booked]]
 
 
-class Figures(Protocol):
-    """What else is known of campaigns."""
-
-    def settings(self, campaign_id: str) -> Sequence[CampaignConfigured]:
-        """Its settings, ascending by ``effective_ms``."""
-
-    def counted(self, campaign_id: str) -> Mapping[int, Mapping[str, int]]:
-        """By day the counted metrics of its ``1d`` windows."""
-
-
 class CampaignMoney:
     """The books and positions of one partition. Of its tables that of the positions, which are shown, changes in `prepare`."""
 
@@ -66,14 +58,16 @@ class CampaignMoney:
         *,
         partitions: int,
         quiet_s: int,
-        figures: Figures,
+        settings_of: Callable[[str], Sequence[CampaignConfigured]],
+        windows: CampaignWindows,
         spend: CampaignSpend,
         cohorts: CampaignCohorts,
     ) -> None:
         self._task = task
         self._partitions = partitions
         self._quiet_ms = quiet_s * 1000
-        self._figures = figures
+        self._settings_of = settings_of
+        self._windows = windows
         self._spend = spend
         self._cohorts = cohorts
         self._books: MemoryStore[CampaignBooks] = task.store(BOOKS)
@@ -170,12 +164,13 @@ class CampaignMoney:
         return min(days, default=self._last_day + 1)
 
     def _facts(self, campaign_id: str) -> MoneyFacts:
+        settings = self._settings_of(campaign_id)
         return MoneyFacts(
             campaign_id,
-            self._figures.settings(campaign_id),
+            settings,
             self._spend.reports(campaign_id),
             self._cohorts.rows(campaign_id),
-            self._figures.counted(campaign_id),
+            self._windows.counted(campaign_id, counted_days(settings)),
         )
 
     # Positions
@@ -183,7 +178,7 @@ class CampaignMoney:
     def _tell_some(self) -> None:
         for campaign_id in list(self._to_tell)[:POSITIONS_PER_TICK]:
             del self._to_tell[campaign_id]
-            settings = self._figures.settings(campaign_id)
+            settings = self._settings_of(campaign_id)
             begun = guarantees_of(settings)
             value = None
             if begun and settings[-1].guarantee is not None:

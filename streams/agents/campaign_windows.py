@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from xinghe.domain.counted import day_start_ms
 from xinghe.domain.funnel import (
     PEOPLE_SIZES,
     SIZES,
@@ -18,6 +19,7 @@ from xinghe.domain.funnel import (
     pack_key,
     unpack_key,
 )
+from xinghe.domain.metrics import COUNTED_NAMES
 from xinghe.domain.orders import OrdersChange, changed_orders, decode_orders, encode_orders
 from xinghe.domain.timeline import Timeline, changed_periods, is_touched, window_period
 from xinghe.domain.windows import MINUTE_MS, Size, end_ms, is_expired, is_final, start_ms
@@ -54,6 +56,15 @@ class CampaignWindows:
         """The figures of a window; ``None`` where there is no such window."""
         value = self._windows.get(packed)
         return None if value is None else Row(value, self._orders.get(packed))
+
+    def counted(self, campaign_id: str, days: Iterable[int]) -> dict[int, dict[str, int]]:
+        """By number of the day the counted metrics, besides those of orders, of a campaign's ``1d`` windows that there are."""
+        values = {day: self._windows.get(pack_key((campaign_id, "1d", day_start_ms(day)))) for day in days}
+        return {
+            day: dict(zip(COUNTED_NAMES, decode_window(value).counted, strict=True))
+            for day, value in values.items()
+            if value is not None
+        }
 
     def rows(self) -> dict[bytes, Row | None]:
         """All windows."""

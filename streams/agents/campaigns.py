@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from streams.agents.campaign_cohorts import CampaignCohorts
+from streams.agents.campaign_money import CampaignMoney, Positions
 from streams.agents.campaign_notes import CampaignNotes
 from streams.agents.campaign_spend import CampaignSpend
 from streams.agents.campaign_windows import CampaignWindows
@@ -63,23 +64,26 @@ class Clock(msgspec.Struct, array_like=True):
     """What a task must remember besides its windows.
 
     ``incarnation`` tells these topics from others of the same names, ``version`` is the number of the last commit that
-    changed a window, ``published_version`` that of the last whose windows are all in the funnel topic.
+    changed a window, ``published_version`` that of the last whose windows are all in the funnel topic. Of each partition of the
+    journeys stage there is the watermark, and the one up to which all deltas are told.
     """
 
     incarnation: str
     version: int
     published_version: int
     watermark_by_partition: dict[int, int]
+    settled_by_partition: dict[int, int]
 
 
 class Committed(msgspec.Struct):
-    """What one commit changed; ``models`` are the records of shops whose models were computed."""
+    """What one commit changed; ``models`` are the records of shops whose models were computed, ``positions`` those of guarantees."""
 
     windows: Changed
     notes: Changed
     watermark_ms: int
     arrived_ms: list[int]
     models: Computed = {}
+    positions: Positions = {}
 
 
 class FunnelSink(Protocol):
@@ -108,7 +112,14 @@ class CampaignsProcessor:
     """The campaigns of one partition."""
 
     def __init__(
-        self, task: Task, *, partitions: int, sink: FunnelSink, model_period_s: int, executor: Executor
+        self,
+        task: Task,
+        *,
+        partitions: int,
+        sink: FunnelSink,
+        model_period_s: int,
+        money_quiet_s: int,
+        executor: Executor,
     ) -> None:
         self._task = task
         self._partitions = partitions
@@ -123,9 +134,19 @@ class CampaignsProcessor:
         self._campaigns: MemoryStore[Campaign] = task.store(CAMPAIGNS)
         self._clock_store: MemoryStore[Clock] = task.store(CLOCK)
         self._dead_letters = DeadLetters(task)
-        self._clock = Clock(uuid4().hex, 0, 0, {})
+        self._money = CampaignMoney(
+            task,
+            partitions=partitions,
+            quiet_s=money_quiet_s,
+            settings_of=self._settings,
+            windows=self._windows,
+            spend=self._spend,
+            cohorts=self._cohorts,
+        )
+        self._clock = Clock(uuid4().hex, 0, 0, {}, {})
         self._clock_changed = False
         self._final_ms = 0
+        self._settled_ms = 0
         self._changes = Changes()
         self._timelines: dict[str, Timeline] = {}
         # The timelines before the settings that came since the last commit.
@@ -159,6 +180,7 @@ class CampaignsProcessor:
         self._models.opened()
         self._sequence = last_offset
         self._final_ms = self._watermark_ms
+        self._settled_ms = self._smallest(self._clock.settled_by_partition)
         # What is not published has notes with it that the sink may not have been shown.
         self._sink.opened(self._clock.incarnation, last_offset, is_complete=not self._unpublished)
 
@@ -169,7 +191,9 @@ class CampaignsProcessor:
         Were it the smallest of those that have told theirs, it could fall, and which windows were dropped would depend
         on who spoke first.
         """
-        told = self._clock.watermark_by_partition
+        return self._smallest(self._clock.watermark_by_partition)
+
+    def _smallest(self, told: dict[int, int]) -> int:
         return min(told.values()) if len(told) == self._partitions else 0
 
     # Input
@@ -179,11 +203,14 @@ class CampaignsProcessor:
         self._process[batch.topic](batch)
 
     def _process_deltas(self, batch: Batch) -> None:
+        self._money.heard()
         for record in batch.records:
             value = record.value or b""
             if record.key is None:
                 watermark = self._decode_watermark(value)
                 self._tell_watermark(watermark.partition, watermark.watermark_ms)
+                settled = self._clock.settled_by_partition
+                settled[watermark.partition] = max(settled.get(watermark.partition, 0), watermark.settled_ms)
                 continue
             delta = self._decode_delta(value)
             self._tell_watermark(delta.partition, delta.watermark_ms)
@@ -191,7 +218,9 @@ class CampaignsProcessor:
             campaign_id = record.key.decode()
             self._see_shop(campaign_id, delta.shop_id)
             self._changes.add_counts(campaign_id, delta.counts)
-            self._cohorts.add(campaign_id, delta.cohorts)
+            if delta.cohorts:
+                self._cohorts.add(campaign_id, delta.cohorts)
+                self._money.changed(campaign_id)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
 
@@ -247,6 +276,7 @@ class CampaignsProcessor:
                 recorded_ms=record.timestamp,
             )
             change = self._spend.add(event.campaign_id, report)
+            self._money.changed(event.campaign_id)
             if change is not None:
                 self._changes.add_spend(event.campaign_id, hour_start_ms, change)
                 self._arrived_ms.append(record.timestamp)
@@ -274,13 +304,17 @@ class CampaignsProcessor:
         self._retimed.setdefault(campaign_id, self._timeline(campaign_id))
         self._timelines[campaign_id] = timeline_of(settings)
         self._campaigns.put(key, Campaign(campaign.shop_id_seen, settings))
+        self._money.changed(campaign_id)
+
+    def _settings(self, campaign_id: str) -> list[events.CampaignConfigured]:
+        campaign = self._campaigns.get(campaign_id.encode())
+        return [] if campaign is None else campaign.settings
 
     def _timeline(self, campaign_id: str) -> Timeline:
         """The models of a campaign by its settings."""
         timeline = self._timelines.get(campaign_id)
         if timeline is None:
-            campaign = self._campaigns.get(campaign_id.encode())
-            timeline = self._timelines[campaign_id] = timeline_of(campaign.settings if campaign else ())
+            timeline = self._timelines[campaign_id] = timeline_of(self._settings(campaign_id))
         return timeline
 
     # Time
@@ -288,9 +322,11 @@ class CampaignsProcessor:
     def tick(self, now_ms: int) -> None:
         """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures.
 
-        ``now_ms`` decides only when models are computed; for all figures event time rules.
+        ``now_ms`` decides when models are computed, and books the days of a stream that stands still; for all else event
+        time rules.
         """
         self._models.tick(now_ms, self._watermark_ms)
+        self._money.tick(now_ms, self._settled_ms)
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)
@@ -347,6 +383,7 @@ class CampaignsProcessor:
         for note_day, counts in changes.note_orders.items():
             self._notes.add_orders(note_day, counts, self._timeline(note_day[0]).newest, watermark_ms)
         self._final_ms = watermark_ms
+        self._settled_ms = self._smallest(self._clock.settled_by_partition)
         if windows:
             self._clock.version = version
             self._to_publish(windows)
@@ -357,10 +394,10 @@ class CampaignsProcessor:
         if self._is_publishing:
             self._is_publishing = False
             notes.overwrite(self._notes.take_to_show())
-        models = self._models.prepare()
-        if windows or notes or models:
+        models, positions = self._models.prepare(), self._money.prepare()
+        if windows or notes or models or positions:
             arrived_ms, self._arrived_ms = self._arrived_ms, []
-            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models)
+            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models, positions)
 
     def _retime(self, version: int, windows: Changed) -> None:
         """Correct what was shown by the models that settings have changed."""
@@ -400,6 +437,7 @@ class CampaignsProcessor:
             self._final_ms,
             arrived_ms=[],
             models=self._models.rows(),
+            positions=self._money.rows(),
         )
 
     async def close(self) -> None:

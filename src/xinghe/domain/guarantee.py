@@ -129,6 +129,17 @@ def guarantees_of(settings: Sequence[CampaignConfigured]) -> list[int]:
     return sorted(day for day in days if _begun_on(settings, day) is not None)
 
 
+def counted_days(settings: Sequence[CampaignConfigured]) -> list[int]:
+    """The observed days of guarantees that look at the counted metrics of their windows."""
+    policies = [_begun_on(settings, day) for day in guarantees_of(settings)]
+    return [
+        policy.first_day + number
+        for policy in policies
+        if policy is not None and policy.conversion != "orders"
+        for number in range(policy.observation_days)
+    ]
+
+
 def position(facts: MoneyFacts, first_day: int, known_day: int | None, today: int) -> Position:
     """Where the guarantee that begins on ``first_day`` stands, by what is known at the end of ``known_day``.
 
