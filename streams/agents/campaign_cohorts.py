@@ -61,11 +61,12 @@ class CampaignCohorts:
                 for campaign_id in self._by_day.pop(day):
                     self._drop(campaign_id, day)
 
-    def rows(self, campaign_id: str) -> list[CohortRow]:
-        """The cohorts of a campaign, ascending by day of the order, then of the touch."""
+    def rows(self, campaign_id: str, from_day: int = 0) -> list[CohortRow]:
+        """The cohorts of a campaign of order days from ``from_day`` on, ascending by day of the order, then of the touch."""
         rows: list[CohortRow] = []
         for day in sorted(self._days.get(campaign_id, ())):
-            rows += decode_cohorts(self._store.get(_key(campaign_id, day)) or b"")
+            if day >= from_day:
+                rows += decode_cohorts(self._store.get(_key(campaign_id, day)) or b"")
         return rows
 
     def campaigns(self) -> Iterable[str]:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.partitions import partition_of
-from xinghe.domain.counted import day_number
+from xinghe.domain.counted import day_number, day_start_ms
 from xinghe.domain.events import GUARANTEE_POSITION, LEDGER_ENTRY
 from xinghe.domain.guarantee import counted_days, guarantees_of
 from xinghe.domain.ledger import Booked, Books, Key, amounts_due, book
@@ -163,13 +163,14 @@ class CampaignMoney:
         days += [row.order_day for row in self._cohorts.rows(campaign_id)]
         return min(days, default=self._last_day + 1)
 
-    def _facts(self, campaign_id: str) -> MoneyFacts:
+    def _facts(self, campaign_id: str, from_day: int = 0) -> MoneyFacts:
+        """What is known of a campaign's money, of spend and orders of the days from ``from_day`` on."""
         settings = self._settings_of(campaign_id)
         return MoneyFacts(
             campaign_id,
             settings,
-            self._spend.reports(campaign_id),
-            self._cohorts.rows(campaign_id),
+            self._spend.reports(campaign_id, day_start_ms(from_day)),
+            self._cohorts.rows(campaign_id, from_day),
             self._windows.counted(campaign_id, counted_days(settings)),
         )
 

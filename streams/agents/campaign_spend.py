@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from xinghe.domain.spend import Report, counting, spent_of, with_report
@@ -40,10 +40,17 @@ class CampaignSpend:
         before, after = spent_of(counting(known) if known else None), spent_of(counting(reports))
         return None if after == before else [new - old for new, old in zip(after, before, strict=True)]
 
-    def reports(self, campaign_id: str) -> list[Report]:
-        """All reports of a campaign that may count on some day, and its first; ascending by hour, then as they came."""
+    def campaigns(self) -> Iterable[str]:
+        """The campaigns that have reports."""
+        return self._hours
+
+    def reports(self, campaign_id: str, from_ms: int = 0) -> list[Report]:
+        """The reports of a campaign's hours from ``from_ms`` on that may count on some day; ascending by hour, then as they came.
+
+        Without ``from_ms`` the campaign's first report is among them.
+        """
         hours, get = sorted(self._hours.get(campaign_id, ())), self._store.get
-        return [report for hour in hours for report in get(_key(campaign_id, hour)) or ()]
+        return [report for hour in hours if hour >= from_ms for report in get(_key(campaign_id, hour)) or ()]
 
 
 def _key(campaign_id: str, hour_start_ms: int) -> bytes:
