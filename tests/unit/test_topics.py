@@ -10,6 +10,7 @@ from xinghe.domain.events import (
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
     JOURNEY_MOVED,
     ORDER_ATTRIBUTED,
     PATH_DELTA,
@@ -31,6 +32,7 @@ def test_every_topic_of_the_contract_is_there_once() -> None:
             JOURNEY_MOVED,
             PATH_DELTA,
             ATTRIBUTION_MODEL,
+            GUARANTEE_POSITION,
             JOURNEYS_CHANGELOG,
             CAMPAIGNS_CHANGELOG,
         ]
@@ -56,7 +58,14 @@ def test_a_dead_letter_has_room_for_the_largest_record_and_its_headers() -> None
 
 @pytest.mark.parametrize(
     "name",
-    [CampaignConfigured.topic, CAMPAIGN_FUNNEL, ATTRIBUTION_MODEL, JOURNEYS_CHANGELOG, CAMPAIGNS_CHANGELOG],
+    [
+        CampaignConfigured.topic,
+        CAMPAIGN_FUNNEL,
+        ATTRIBUTION_MODEL,
+        GUARANTEE_POSITION,
+        JOURNEYS_CHANGELOG,
+        CAMPAIGNS_CHANGELOG,
+    ],
 )
 def test_what_is_kept_for_ever_is_compacted(name: str) -> None:
     assert SPECS[name].config["cleanup.policy"] == "compact"
@@ -67,4 +76,4 @@ def test_all_others_end() -> None:
     ending = {name for name, spec in SPECS.items() if spec.config["cleanup.policy"] == "delete"}
 
     assert all(int(SPECS[name].config["retention.ms"]) > 0 for name in ending)
-    assert len(ending) == len(SPECS) - 5
+    assert len(ending) == len(SPECS) - 6

@@ -361,8 +361,9 @@ def _trigger_gate(policy: Policy, spend_fen: int, earned_fen: Fraction, *, is_op
 
 
 def _time_gate(name: Literal["observation", "settlement"], first_day: int, day: int, over_day: int) -> Gate:
-    state: GateState = "holds" if over_day >= day else "not_yet"
-    return Gate(name, state, f"{max(over_day - first_day + 1, 0)} days are over, of {day - first_day + 1}")
+    days = day - first_day + 1
+    days_over = min(max(over_day - first_day + 1, 0), days)
+    return Gate(name, "holds" if days_over == days else "not_yet", f"{days_over} days are over, of {days}")
 
 
 def _state(holds: bool, is_open: bool) -> GateState:

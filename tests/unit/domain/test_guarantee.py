@@ -355,6 +355,15 @@ class TestWhatIsKnown:
         assert position(facts, D0, None, D0 + 4).payout_fen is None
         assert position(facts, D0, None, D0 + 5).payout_fen == 89_000
 
+    def test_once_settled_it_stays_as_it_is(self) -> None:
+        facts = MoneyFacts("c1", [setting(0, roi())], [spent(1, 50_000)], [credit(1, 10 * ORDER, 2_500)], {})
+        settled = position(facts, D0, None, D0 + 5)
+        assert position(facts, D0, None, D0 + 300) == settled
+        assert [gate.reason for gate in settled.gates[3:]] == [
+            "3 days are over, of 3",
+            "5 days are over, of 5",
+        ]
+
     def test_before_its_first_day_it_is_planned(self) -> None:
         facts = MoneyFacts("c1", [setting(-5 * DAY_MS, roi())], [], [], {})
         assert position(facts, D0, None, D0 - 2).status == "planned"
