@@ -75,6 +75,7 @@ def create(settings: Settings) -> Application:
             partitions=partitions(),
             sink=RedisSink(redis, task.partition, partitions()),
             model_period_s=settings.model_period_s,
+            money_quiet_s=settings.money_quiet_s,
             executor=models_thread,
         )
 

@@ -125,6 +125,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Seconds between two computations of the data-driven models of the shops that changed.",
         ),
     ] = 60
+    money_quiet_s: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=31 * 86_400,
+            description="Seconds without any event after which the clock passes the days that money is settled on.",
+        ),
+    ] = 86_400
     metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
         "127.0.0.1"
     )

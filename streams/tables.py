@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.agents import (
     campaign_cohorts,
+    campaign_money,
     campaign_notes,
     campaign_spend,
     campaign_windows,
@@ -108,6 +109,18 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
         ),
         app.Table(
             shop_models.DUE, codec=BytesCodec(), tag=b"u", help="Shops whose models are to be computed."
+        ),
+        app.Table(
+            campaign_money.BOOKS,
+            codec=StructCodec(campaign_money.CampaignBooks),
+            tag=b"b",
+            help="How far a campaign is booked, and what stands in its ledger.",
+        ),
+        app.Table(
+            campaign_money.POSITIONS,
+            codec=BytesCodec(),
+            tag=b"g",
+            help="Where a campaign's guarantee stands, as told last.",
         ),
         app.Table(
             campaigns.CLOCK,

@@ -194,6 +194,7 @@ class Pipeline:
                 partitions=partitions,
                 sink=self.sinks[task.partition],
                 model_period_s=0,
+                money_quiet_s=86_400,
                 executor=AtOnce(),
             )
 

@@ -37,6 +37,8 @@ BOOKING_DELAY_MS: Final = 7 * HOUR_MS
 DAYS_PER_TICK: Final = 50
 """Days of campaigns that are booked in a tick; each takes some milliseconds."""
 POSITIONS_PER_TICK: Final = 50
+FORECAST_DAYS: Final = 90
+"""The days behind today whose orders tell how credit grows with time."""
 
 Positions = dict[str, bytes | None]
 """Campaign to the record of its guarantee's position, ``None`` where it has none any more."""
@@ -183,7 +185,8 @@ class CampaignMoney:
             begun = guarantees_of(settings)
             value = None
             if begun and settings[-1].guarantee is not None:
-                record = position_record(self._facts(campaign_id), begun[-1], self._today)
+                facts = self._facts(campaign_id, min(begun[-1], self._today - FORECAST_DAYS))
+                record = position_record(facts, begun[-1], self._today)
                 value = self._encode(record)
             if value != self._told.get(campaign_id, self._positions.get(campaign_id.encode())):
                 self._told[campaign_id] = value
