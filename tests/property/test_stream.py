@@ -14,6 +14,7 @@ from streams.partitions import partition_of
 from tests.pipeline import BROKER_MS, Pipeline
 from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, linked_events, times_ms
 from tests.property.models import assert_models
+from xinghe.audit.cohorts import cohorts_of
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.findings import Findings
@@ -209,6 +210,8 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
             assert upsert["shop_id"] in shops, key
     assert pipeline.notes() == truth.notes
     assert pipeline.note_days() == truth.note_days
+    cohorts = {campaign_id: cohorts_of(truth, campaign_id) for campaign_id in truth.cohorts}
+    assert pipeline.cohorts() == {campaign_id: rows for campaign_id, rows in cohorts.items() if rows}
     assert_attributions(truth, pipeline)
     assert_models(truth, pipeline)
     assert_refund_letters(truth, run)
@@ -306,6 +309,8 @@ spends = st.lists(
         hour_start_ms=st.sampled_from([MIDNIGHT_MS, MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + 8 * HOUR_MS]),
         spend_fen=st.integers(0, 999),
         revision=st.integers(0, 2),
+        impressions=st.sampled_from((None, 0, 50)),
+        clicks=st.sampled_from((None, 0, 3)),
     ),
     max_size=4,
 )
