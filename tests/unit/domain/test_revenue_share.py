@@ -31,8 +31,19 @@ def clawback(known: MoneyFacts, date: str) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize(
     ("net_gmv_fen", "expected_fen"),
-    [(0, 0), (1_000, 0), (1_009, 0), (1_010, 1), (5_000, 400), (5_019, 400), (5_020, 401)]
-    + [(19_999, 1_149), (20_000, 1_150), (20_001, 1_150), (10**14, 1_150)],
+    [
+        (0, 0),
+        (1_000, 0),
+        (1_009, 0),
+        (1_010, 1),
+        (5_000, 400),
+        (5_019, 400),
+        (5_020, 401),
+        (19_999, 1_149),
+        (20_000, 1_150),
+        (20_001, 1_150),
+        (10**14, 1_150),
+    ],
 )
 def test_tiers_at_their_boundaries(net_gmv_fen: int, expected_fen: int) -> None:
     assert share_fen(TIERS, net_gmv_fen) == expected_fen
