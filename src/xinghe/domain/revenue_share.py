@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from xinghe.domain.cohorts import CohortRow
 from xinghe.domain.dates import date_of, days_of_month, month_of
 from xinghe.domain.due import Due, is_booked
 from xinghe.domain.money_facts import MoneyFacts
@@ -69,9 +70,12 @@ def share_fen(tiers: Sequence[Tier], net_gmv_fen: int) -> int:
 
 def _months(facts: MoneyFacts) -> Iterator[Month]:
     """The months with orders, ascending, as far as they have terms with a share."""
-    some_day = {month_of(day): day for day in {row.order_day for row in facts.cohorts}}
-    for name, day in sorted(some_day.items()):
-        days = days_of_month(day)
+    names = {day: month_of(day) for day in {row.order_day for row in facts.cohorts}}
+    rows_of: dict[str, list[CohortRow]] = {}
+    for row in facts.cohorts:
+        rows_of.setdefault(names[row.order_day], []).append(row)
+    for name, rows in sorted(rows_of.items()):
+        days = days_of_month(rows[0].order_day)
         terms_by_day = {each: terms_of(facts.settings, each) for each in days}
         shares = {
             each: terms.revenue_share
@@ -81,16 +85,20 @@ def _months(facts: MoneyFacts) -> Iterator[Month]:
         if shares:
             models = {each: model_of(facts.settings, each) for each in shares}
             share = shares[min(shares)]
-            yield _month(facts, name, share, days[-1] + share.settle_after_days, models)
+            yield _month(name, share, days[-1] + share.settle_after_days, rows, models)
 
 
 def _month(
-    facts: MoneyFacts, name: str, terms: RevenueShare, settlement_day: int, models: Mapping[int, int]
+    name: str,
+    terms: RevenueShare,
+    settlement_day: int,
+    rows: Sequence[CohortRow],
+    models: Mapping[int, int],
 ) -> Month:
-    """``models`` is by order day: those days of the month that have a share."""
+    """``rows`` are those of the month, ``models`` is by order day: those days of the month that have a share."""
     gmv_fen = 0
     refund_fen_by_day: dict[int, int] = {}
-    for row in facts.cohorts:
+    for row in rows:
         if models.get(row.order_day) == row.model:
             gmv_fen += row.gmv_fen
             if row.refund_fen:
