@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
@@ -77,6 +78,7 @@ def topic_specs(partitions: int = PARTITIONS_DEFAULT) -> list[TopicSpec]:
         ORDER_ATTRIBUTED: {**_ANY_RECORD, **_KEPT},
         CAMPAIGN_FUNNEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
         ATTRIBUTION_MODEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
+        ALERT_RAISED: _KEPT,
         # Between tasks: consumed within a second, and kept as long as a stopped group's offsets are.
         CAMPAIGN_DELTA: _BETWEEN_TASKS,
         PATH_DELTA: _BETWEEN_TASKS,

@@ -6,6 +6,7 @@ import pytest
 
 from streams.topics import CAMPAIGNS_CHANGELOG, JOURNEYS_CHANGELOG, TopicSpec, topic_specs
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
@@ -31,6 +32,7 @@ def test_every_topic_of_the_contract_is_there_once() -> None:
             JOURNEY_MOVED,
             PATH_DELTA,
             ATTRIBUTION_MODEL,
+            ALERT_RAISED,
             JOURNEYS_CHANGELOG,
             CAMPAIGNS_CHANGELOG,
         ]

@@ -191,7 +191,8 @@ class PersonLinked(Struct, frozen=True, gc=False):
 class CampaignConfigured(Struct, frozen=True, gc=False):
     """A campaign's settings from ``effective_ms`` on; the newest ``effective_ms`` at a time counts.
 
-    ``guarantee``, ``spend_match`` and ``revenue_share`` are kept as they came.
+    ``guarantee``, ``spend_match`` and ``revenue_share`` are kept as they came. ``budget_fen`` is what the campaign may spend
+    in all.
     """
 
     topic: ClassVar[str] = "xhs.campaign.configured.v1"
@@ -204,6 +205,7 @@ class CampaignConfigured(Struct, frozen=True, gc=False):
     guarantee: dict[str, Any] | None = None
     spend_match: dict[str, Any] | None = None
     revenue_share: dict[str, Any] | None = None
+    budget_fen: Fen | None = None
 
 
 class AdSpent(Struct, frozen=True, gc=False):
@@ -255,4 +257,5 @@ PATH_DELTA = "xinghe.path.delta.v1"
 JOURNEY_MOVED = "xinghe.journey.moved.v1"
 CAMPAIGN_FUNNEL = "xinghe.campaign.funnel.v1"
 ATTRIBUTION_MODEL = "xinghe.attribution.model.v1"
+ALERT_RAISED = "xinghe.alert.raised.v1"
 DEAD_LETTER = "xinghe.dead-letter.v1"
