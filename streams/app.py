@@ -56,6 +56,7 @@ def create(settings: Settings) -> Application:
         )
     )
     app = _faust_app(settings, engine)
+    alert_rules = settings.read_alert_rules()
     redis = open_redis(settings.redis_url)
     # One thread for all tasks: it shares the interpreter with the events, and must not take more than its half.
     models_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="models")
@@ -76,6 +77,7 @@ def create(settings: Settings) -> Application:
             sink=RedisSink(redis, task.partition, partitions()),
             model_period_s=settings.model_period_s,
             executor=models_thread,
+            alert_rules=alert_rules,
         )
 
     _add_stage(

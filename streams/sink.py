@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -22,13 +22,14 @@ from xinghe.domain.funnel import (
     window_orders,
 )
 from xinghe.domain.windows import DAY_MS, NOTE_DAY_RETENTION_MS, RETENTION_MS, end_ms, is_final
-from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, WindowWrite
+from xinghe.serving.commit import AlertWrite, CommitWrite, ModelsWrite, NoteWrite, WindowWrite
 from xinghe.serving.errors import ServingError
 from xinghe.serving.writer import FunnelWriter, Outcome
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from streams.agents.campaign_alerts import ToldAlert
     from streams.agents.campaigns import Committed
     from streams.agents.shop_models import Computed
 
@@ -60,6 +61,7 @@ class RedisSink:
         self._windows = Changed()
         self._notes = Changed()
         self._models: Computed = {}
+        self._alerts: list[ToldAlert] = []
         self._watermark_ms = 0
         self._arrived_ms: list[int] = []
         self._incarnation = ""
@@ -96,6 +98,7 @@ class RedisSink:
         self._windows.overwrite(committed.windows)
         self._notes.overwrite(committed.notes)
         self._models |= committed.models
+        self._alerts += committed.alerts
         self._watermark_ms = committed.watermark_ms
         self._arrived_ms = (self._arrived_ms + committed.arrived_ms)[:ARRIVALS_MAX]
         if self._pending() > PENDING_KEYS_MAX:
@@ -122,9 +125,10 @@ class RedisSink:
         self._windows = Changed()
         self._notes = Changed()
         self._models = {}
+        self._alerts = []
 
     def _pending(self) -> int:
-        return len(self._windows) + len(self._notes) + len(self._models)
+        return len(self._windows) + len(self._notes) + len(self._models) + len(self._alerts)
 
     async def _write_forever(self, writer: FunnelWriter) -> None:
         pause_s = 0.0
@@ -183,14 +187,18 @@ class RedisSink:
         windows, self._windows = self._windows, Changed()
         notes, self._notes = self._notes, Changed()
         models, self._models = self._models, {}
+        alerts, self._alerts = self._alerts, []
         arrived_ms, self._arrived_ms = self._arrived_ms, []
         try:
-            outcome = await writer.write(sequence, _commit_write(windows, notes, models, watermark_ms))
+            outcome = await writer.write(
+                sequence, _commit_write(windows, notes, models, watermark_ms, alerts)
+            )
         except BaseException:
             # Redis failed, or the task is being closed: what came meanwhile is newer, the rest waits again.
             windows.overwrite(self._windows)
             notes.overwrite(self._notes)
             self._windows, self._notes, self._models = windows, notes, models | self._models
+            self._alerts = alerts + self._alerts
             self._arrived_ms = arrived_ms + self._arrived_ms
             raise
         self._settle(outcome, sequence)
@@ -245,6 +253,9 @@ def _chunks(everything: Committed) -> Iterator[CommitWrite]:
     models = iter(everything.models.items())
     while some := dict(islice(models, CHUNK)):
         yield _commit_write(Changed(), Changed(), some, watermark_ms)
+    for first in range(0, len(everything.alerts), CHUNK):
+        alerts = everything.alerts[first : first + CHUNK]
+        yield _commit_write(Changed(), Changed(), {}, watermark_ms, alerts)
 
 
 def _chunked(everything: Changed) -> Iterator[Changed]:
@@ -253,7 +264,9 @@ def _chunked(everything: Changed) -> Iterator[Changed]:
         yield Changed(chunk, everything.whole)
 
 
-def _commit_write(windows: Changed, notes: Changed, models: Computed, watermark_ms: int) -> CommitWrite:
+def _commit_write(
+    windows: Changed, notes: Changed, models: Computed, watermark_ms: int, alerts: Sequence[ToldAlert] = ()
+) -> CommitWrite:
     now_ms = int(time.time() * 1000)
     window_writes = [
         _window_write(packed, row, packed in windows.whole, watermark_ms, now_ms)
@@ -266,7 +279,10 @@ def _commit_write(windows: Changed, notes: Changed, models: Computed, watermark_
     models_writes = [
         ModelsWrite(shop_id, None if value is None else value.decode()) for shop_id, value in models.items()
     ]
-    return CommitWrite(window_writes, note_writes, sorted(changed), now_ms, models_writes)
+    alert_writes = [
+        AlertWrite(alert.number, alert.alert_id, alert.record.decode(), alert.is_open) for alert in alerts
+    ]
+    return CommitWrite(window_writes, note_writes, sorted(changed), now_ms, models_writes, alert_writes)
 
 
 def _window_write(

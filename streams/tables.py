@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streams.agents import (
+    campaign_alerts,
     campaign_notes,
     campaign_windows,
     campaigns,
@@ -100,6 +101,18 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
         ),
         app.Table(
             shop_models.DUE, codec=BytesCodec(), tag=b"u", help="Shops whose models are to be computed."
+        ),
+        app.Table(
+            campaign_alerts.ALERTS,
+            codec=StructCodec(campaign_alerts.Alert),
+            tag=b"x",
+            help="How a campaign, or the data, stands with a rule of alerts.",
+        ),
+        app.Table(
+            campaign_alerts.ALERTS_CLOCK,
+            codec=StructCodec(campaign_alerts.AlertsClock),
+            tag=b"y",
+            help="Number of the last alert, and what came from the journeys stage by minute.",
         ),
         app.Table(
             campaigns.CLOCK,

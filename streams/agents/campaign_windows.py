@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 WINDOWS: Final = "windows"
 WINDOW_ORDERS: Final = "window_orders"
 _TIMED_SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d")
+_TOTAL: Final = pack_key(("", "total", 0))
+"""How the keys of windows to date end."""
 _LARGER: Final[dict[Size, Size]] = {"1m": "1h", "1h": "1d", "1d": "total"}
 
 
@@ -59,6 +61,12 @@ class CampaignWindows:
         """All windows."""
         orders = self._orders.get
         return {packed: Row(value, orders(packed)) for packed, value in self._windows.items()}
+
+    def campaign_ids(self) -> list[str]:
+        """The campaigns that have a window to date."""
+        return [
+            packed[: -len(_TOTAL)].decode() for packed, _ in self._windows.items() if packed.endswith(_TOTAL)
+        ]
 
     def add(
         self,

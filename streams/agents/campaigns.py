@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
 import msgspec
 import orjson
 
+from streams.agents.campaign_alerts import CampaignAlerts, ToldAlert
 from streams.agents.campaign_notes import CampaignNotes
 from streams.agents.campaign_windows import CampaignWindows
 from streams.agents.changed import Changed
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from streams.engine.batch import Batch, Record
     from streams.engine.table import MemoryStore
     from streams.engine.task import Task
+    from xinghe.domain.alerts import AlertRule
 
 CAMPAIGNS: Final = "campaigns"
 SPEND: Final = "spend"
@@ -71,13 +73,17 @@ class Clock(msgspec.Struct, array_like=True):
 
 
 class Committed(msgspec.Struct):
-    """What one commit changed; ``models`` are the records of shops whose models were computed."""
+    """What one commit changed.
+
+    ``models`` are the records of shops whose models were computed, ``alerts`` those of alerts, in their order.
+    """
 
     windows: Changed
     notes: Changed
     watermark_ms: int
     arrived_ms: list[int]
     models: Computed = {}
+    alerts: list[ToldAlert] = []
 
 
 class FunnelSink(Protocol):
@@ -106,7 +112,14 @@ class CampaignsProcessor:
     """The campaigns of one partition."""
 
     def __init__(
-        self, task: Task, *, partitions: int, sink: FunnelSink, model_period_s: int, executor: Executor
+        self,
+        task: Task,
+        *,
+        partitions: int,
+        sink: FunnelSink,
+        model_period_s: int,
+        executor: Executor,
+        alert_rules: Sequence[AlertRule],
     ) -> None:
         self._task = task
         self._partitions = partitions
@@ -119,6 +132,9 @@ class CampaignsProcessor:
         self._campaigns: MemoryStore[Campaign] = task.store(CAMPAIGNS)
         self._spend: MemoryStore[Spend] = task.store(SPEND)
         self._clock_store: MemoryStore[Clock] = task.store(CLOCK)
+        self._alerts = CampaignAlerts(
+            task, alert_rules, partitions=partitions, windows=self._windows, campaigns=self._campaigns
+        )
         self._dead_letters = DeadLetters(task)
         self._clock = Clock(uuid4().hex, 0, 0, {})
         self._clock_changed = False
@@ -152,6 +168,7 @@ class CampaignsProcessor:
         self._unpublished = dict.fromkeys(self._windows.opened(self._clock.published_version))
         self._notes.opened()
         self._models.opened()
+        self._alerts.opened()
         self._sequence = last_offset
         self._final_ms = self._watermark_ms
         # What is not published has notes with it that the sink may not have been shown.
@@ -179,6 +196,7 @@ class CampaignsProcessor:
             if record.key is None:
                 watermark = self._decode_watermark(value)
                 self._tell_watermark(watermark.partition, watermark.watermark_ms)
+                self._alerts.hear(watermark)
                 continue
             delta = self._decode_delta(value)
             self._tell_watermark(delta.partition, delta.watermark_ms)
@@ -264,6 +282,7 @@ class CampaignsProcessor:
         self._retimed.setdefault(campaign_id, self._timeline(campaign_id))
         self._timelines[campaign_id] = timeline_of(settings)
         self._campaigns.put(key, Campaign(campaign.shop_id_seen, settings))
+        self._alerts.mark([campaign_id])
 
     def _timeline(self, campaign_id: str) -> Timeline:
         """The models of a campaign by its settings."""
@@ -276,14 +295,18 @@ class CampaignsProcessor:
     # Time
 
     def tick(self, now_ms: int) -> None:
-        """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures.
+        """Publish the windows that changed since the last second, look at alerts, show notes, and rebuild a sink that lost figures.
 
-        ``now_ms`` decides only when models are computed; for all figures event time rules.
+        ``now_ms`` decides only when models are computed and whether data is late; for all figures event time rules.
         """
         self._models.tick(now_ms, self._watermark_ms)
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)
+        self._alerts.mark(
+            campaign_id for campaign_id, size, _ in map(unpack_key, unpublished) if size == "total"
+        )
+        self._alerts.tick(now_ms, self._watermark_ms)
         if unpublished:
             self._clock.published_version = self._clock.version
             self._clock_changed = True
@@ -345,10 +368,10 @@ class CampaignsProcessor:
         if self._is_publishing:
             self._is_publishing = False
             notes.overwrite(self._notes.take_to_show())
-        models = self._models.prepare()
-        if windows or notes or models:
+        models, alerts = self._models.prepare(), self._alerts.prepare()
+        if windows or notes or models or alerts:
             arrived_ms, self._arrived_ms = self._arrived_ms, []
-            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models)
+            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models, alerts)
 
     def _retime(self, version: int, windows: Changed) -> None:
         """Correct what was shown by the models that settings have changed."""
@@ -388,9 +411,11 @@ class CampaignsProcessor:
             self._final_ms,
             arrived_ms=[],
             models=self._models.rows(),
+            alerts=self._alerts.rows(),
         )
 
     async def close(self) -> None:
         """Let the sink finish what is committed."""
         self._models.close()
+        self._alerts.close()
         await self._sink.close()

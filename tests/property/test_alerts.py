@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.deltas import tell_watermark
+from tests.pipeline import Pipeline
 from xinghe.domain.alerts import (
     AlertState,
     Figures,
@@ -13,9 +17,12 @@ from xinghe.domain.alerts import (
     next_step_ms,
     step,
 )
-from xinghe.domain.windows import MINUTE_MS
+from xinghe.domain.events import AdSpent
+from xinghe.domain.windows import HOUR_MS, MINUTE_MS
 
 THRESHOLD = 10
+START_MS = 1_740_758_400_000 + HOUR_MS
+ORDER = ["raised", "escalated", "resolved"]
 LOOKS = st.lists(
     st.tuples(
         st.sampled_from([0, 1, MINUTE_MS - 1, MINUTE_MS, 3 * MINUTE_MS]), st.none() | st.integers(5, 11)
@@ -104,3 +111,98 @@ def test_turns_are_those_of_the_look_back(
     assert run(rule, looks, lazily=True) == told, "whether or not it is looked at in between"
     ids = [since_ms for what, since_ms, _ in told if what == "raised"]
     assert len(ids) == len(set(ids))
+
+
+class Stream:
+    """The campaigns stage of one partition; what it took and did not commit comes again after a crash."""
+
+    def __init__(self, rule: SpendWithoutConversions) -> None:
+        self.pipeline = Pipeline(1, alert_rules=[rule])
+        self.task = self.pipeline.campaigns[0]
+        self.now_ms = START_MS
+        self.fen = {"c1": 0, "c2": 0}
+        self._revision = 0
+        self._uncommitted: list[tuple[AdSpent | None, int]] = []
+
+    def spend(self, campaign_id: str, fen: int) -> None:
+        self._revision += 1
+        self.fen[campaign_id] = fen
+        self._take(AdSpent(f"e{self._revision}", campaign_id, START_MS, fen, self._revision), 0)
+
+    def advance(self, minutes: int) -> None:
+        self.now_ms += minutes * MINUTE_MS
+        self._take(None, self.now_ms)
+
+    def _take(self, report: AdSpent | None, watermark_ms: int) -> None:
+        self._uncommitted.append((report, watermark_ms))
+        self._give(report, watermark_ms)
+
+    def _give(self, report: AdSpent | None, watermark_ms: int) -> None:
+        if report is None:
+            tell_watermark(self.pipeline, watermark_ms)
+        else:
+            self.pipeline.feed([report])
+
+    def commit(self) -> None:
+        self.task.commit()
+        self._uncommitted.clear()
+
+    def tick(self) -> None:
+        self.task.processor.tick(self.now_ms)
+
+    def crash(self) -> None:
+        self.task.crash()
+        for taken in self._uncommitted:
+            self._give(*taken)
+
+    def lose_redis(self) -> None:
+        sink = self.pipeline.sinks[0]
+        sink.lost, sink.alerts = True, {}
+
+    def settle(self) -> None:
+        for _ in range(2):
+            self.commit()
+            self.tick()
+        self.commit()
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("spend"), st.sampled_from(["c1", "c2"]), st.integers(5, 11)),
+        st.tuples(st.just("advance"), st.integers(1, 5)),
+        st.tuples(st.sampled_from(["commit", "tick", "crash", "lose_redis"])),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rule=RULES, operations=OPERATIONS)
+def test_whatever_crashes_each_turn_is_told_once_and_none_is_missed(
+    rule: SpendWithoutConversions, operations: list[tuple[Any, ...]]
+) -> None:
+    stream = Stream(rule)
+    stream.advance(0)
+    for name, *arguments in operations:
+        getattr(stream, name)(*arguments)
+    stream.settle()
+    longest = max(rule.for_minutes, rule.escalate_after_minutes or 0, rule.cool_down_minutes)
+    for _ in range(4):
+        stream.advance(longest)
+        stream.settle()
+    by_alert: dict[str, list[str]] = {}
+    for alert in stream.pipeline.alerts():
+        by_alert.setdefault(alert.alert_id, []).append(alert.state)
+    for turns in by_alert.values():
+        assert turns[0] == "raised"
+        assert turns in (ORDER[:1], ORDER[:2], ORDER, ["raised", "resolved"])
+    is_open = {alert_id for alert_id, turns in by_alert.items() if turns[-1] != "resolved"}
+    assert set(stream.pipeline.sinks[0].alerts) == is_open
+    campaigns = [alert_id.split("|")[0] for alert_id in is_open]
+    assert len(campaigns) == len(set(campaigns)), "one at a time"
+    edge = THRESHOLD * (100 - rule.hysteresis_percent) / 100
+    for campaign_id, fen in stream.fen.items():
+        if fen >= THRESHOLD:
+            assert campaign_id in campaigns
+        if campaign_id in campaigns:
+            assert fen >= edge

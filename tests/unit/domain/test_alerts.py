@@ -48,7 +48,7 @@ def rule_of(**common: Any) -> SpendWithoutConversions:
 def turns(rule: AlertRule, *looks: tuple[float, int | None]) -> list[tuple[str, float]]:
     """What happens at looks, each at a minute and with a spend."""
     state: AlertState | None = None
-    found = []
+    found: list[tuple[str, float]] = []
     for minute, fen in looks:
         state, turn = step(rule, state, spent(fen), START_MS + int(minute * MINUTE_MS))
         if turn is not None:
@@ -208,8 +208,8 @@ def test_a_conversion_ends_spend_without_conversions() -> None:
     bought = Figures(day=WindowFigures(spend_fen=1_000, orders_micros=1))
     by_orders = rule_of()
     by_visits = SpendWithoutConversions(name="r", spend_fen=1_000, conversions="store_visits")
-    assert (by_orders.value(visited), by_orders.value(bought)) == (1_000, None)
-    assert (by_visits.value(visited), by_visits.value(bought)) == (None, 1_000)
+    assert (by_orders.value(visited), by_orders.value(bought)) == (Fraction(1_000), None)
+    assert (by_visits.value(visited), by_visits.value(bought)) == (None, Fraction(1_000))
     assert by_orders.value(Figures()) is None
 
 
