@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from xinghe.domain.funnel import (
@@ -62,11 +62,9 @@ class CampaignWindows:
         orders = self._orders.get
         return {packed: Row(value, orders(packed)) for packed, value in self._windows.items()}
 
-    def campaign_ids(self) -> list[str]:
+    def campaign_ids(self) -> Iterator[str]:
         """The campaigns that have a window to date."""
-        return [
-            packed[: -len(_TOTAL)].decode() for packed, _ in self._windows.items() if packed.endswith(_TOTAL)
-        ]
+        return campaigns_of(packed for packed, _ in self._windows.items())
 
     def add(
         self,
@@ -171,6 +169,11 @@ class CampaignWindows:
                 if is_final(size, start, watermark_ms) and not is_final(size, start, final_ms):
                     for packed in self._index.at(size, start):
                         self._renew(packed, version, changed)
+
+
+def campaigns_of(windows: Iterable[bytes]) -> Iterator[str]:
+    """The campaigns whose window to date is among those of the keys."""
+    return (packed[: -len(_TOTAL)].decode() for packed in windows if packed.endswith(_TOTAL))
 
 
 def _people_model(timeline: Timeline, size: Size, start: int) -> int:

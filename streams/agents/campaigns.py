@@ -12,7 +12,7 @@ import orjson
 
 from streams.agents.campaign_alerts import CampaignAlerts, ToldAlert
 from streams.agents.campaign_notes import CampaignNotes
-from streams.agents.campaign_windows import CampaignWindows
+from streams.agents.campaign_windows import CampaignWindows, campaigns_of
 from streams.agents.changed import Changed
 from streams.agents.intake import (
     DeadLetters,
@@ -303,9 +303,7 @@ class CampaignsProcessor:
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)
-        self._alerts.mark(
-            campaign_id for campaign_id, size, _ in map(unpack_key, unpublished) if size == "total"
-        )
+        self._alerts.mark(campaigns_of(unpublished))
         self._alerts.tick(now_ms, self._watermark_ms)
         if unpublished:
             self._clock.published_version = self._clock.version
