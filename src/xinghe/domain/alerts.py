@@ -424,17 +424,18 @@ def record_of(rule: AlertRule, campaign_id: str | None, shop_id: str | None, tur
 def _message(
     rule: AlertRule, campaign_id: str | None, turn: Turn, value_text: str | None, threshold_text: str
 ) -> str:
-    whose = "" if campaign_id is None else f"Campaign {campaign_id}: "
-    if value_text is None:
-        return f"{whose}resolved: there is no {rule.subject.rstrip(',')} any more."
     side = "below" if rule.is_below else "at or above"
     said = f"{rule.subject} is {value_text}"
-    if turn.state == "resolved":
-        return f"{whose}resolved: {said}, no longer {side} {threshold_text}."
-    minutes = (turn.time_ms - turn.since_ms) // MINUTE_MS
-    lasting = f" for {minutes} minutes" if minutes else ""
-    again = "still unsolved: " if turn.state == "escalated" else ""
-    return f"{whose}{again}{said}, {side} {threshold_text}{lasting}. {rule.look}"
+    if value_text is None:
+        text = f"resolved: there is no {rule.subject.rstrip(',')} any more."
+    elif turn.state == "resolved":
+        text = f"resolved: {said}, no longer {side} {threshold_text}."
+    else:
+        minutes = (turn.time_ms - turn.since_ms) // MINUTE_MS
+        lasting = f" for {minutes} minutes" if minutes else ""
+        again = "still unsolved: " if turn.state == "escalated" else ""
+        text = f"{again}{said}, {side} {threshold_text}{lasting}. {rule.look}"
+    return text[0].upper() + text[1:] if campaign_id is None else f"Campaign {campaign_id}: {text}"
 
 
 def figure_text(figure: Fraction, unit: AlertUnit) -> str:

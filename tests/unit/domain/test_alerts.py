@@ -262,7 +262,7 @@ class TestRecord:
         )
         assert (record.alert_id, record.campaign_id) == ("system|late|7", None)
         assert record.message.startswith(
-            "still unsolved: time that complete figures are behind the clock is 15.5 minutes, at or above 15 minutes. "
+            "Still unsolved: time that complete figures are behind the clock is 15.5 minutes, at or above 15 minutes. "
         )
 
     def test_a_resolved_one_says_how_it_is_now(self) -> None:
