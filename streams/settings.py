@@ -13,12 +13,16 @@ import ssl
 import tomllib
 import types
 from collections.abc import Mapping
+from decimal import Decimal
+from importlib import resources
 from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
+
+from xinghe.domain.alerts import AlertRule, AlertRuleError, alert_rules_of
 
 ENV_PREFIX: Final = "XINGHE_"
 
@@ -133,6 +137,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Seconds without any event after which the clock passes the days that money is settled on.",
         ),
     ] = 86_400
+    alert_rules: Annotated[
+        Path_ | None, Meta(description="TOML file of the rules of alerts; default those built in.")
+    ] = None
     metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
         "127.0.0.1"
     )
@@ -180,7 +187,25 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         values = {name: _checked(name, value, source) for name, (value, source) in found.items()}
         settings = cls(**values)
         _check_together(settings, {name: source for name, (_, source) in found.items()})
+        settings.read_alert_rules()
         return settings
+
+    def read_alert_rules(self) -> list[AlertRule]:
+        """The rules of the file ``alert_rules``, else those built in.
+
+        Raises ``SettingsError`` that names the rule and its field where one is wrong.
+        """
+        default = resources.files("streams").joinpath("alert_rules.toml")
+        source = default if self.alert_rules is None else Path(self.alert_rules)
+        try:
+            return alert_rules_of(tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, AlertRuleError) as error:
+            raise SettingsError(
+                "alert_rules",
+                repr(self.alert_rules),
+                "cannot be used",
+                f"a TOML file of rules that are right; there is {error}",
+            ) from error
 
     def kafka_client_options(self) -> dict[str, Any]:
         """What every aiokafka client is given besides the servers: encryption and login.
@@ -270,7 +295,7 @@ def _from_toml(path: str | os.PathLike[str]) -> dict[str, tuple[Any, str]]:
 def _checked(name: str, value: Any, source: str) -> Any:
     try:
         checked = msgspec.convert(value, FIELD_TYPES[name], strict=not isinstance(value, str))
-        if isinstance(checked, str) and name == "kafka_ssl_cafile":
+        if isinstance(checked, str) and name in {"alert_rules", "kafka_ssl_cafile"}:
             Path(checked).open("rb").close()
     except (msgspec.ValidationError, OSError) as error:
         raise SettingsError(name, _shown(name, value), f"from {source}", right(name)) from error

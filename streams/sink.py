@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,14 @@ from xinghe.domain.funnel import (
     window_orders,
 )
 from xinghe.domain.windows import DAY_MS, NOTE_DAY_RETENTION_MS, RETENTION_MS, end_ms, is_final
-from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, PositionWrite, WindowWrite
+from xinghe.serving.commit import (
+    AlertWrite,
+    CommitWrite,
+    ModelsWrite,
+    NoteWrite,
+    PositionWrite,
+    WindowWrite,
+)
 from xinghe.serving.errors import ServingError
 from xinghe.serving.positions import position_fields
 from xinghe.serving.writer import FunnelWriter, Outcome
@@ -30,8 +37,9 @@ from xinghe.serving.writer import FunnelWriter, Outcome
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from streams.agents.campaigns import Committed
+    from streams.agents.campaign_alerts import ToldAlert
     from streams.agents.campaign_money import Positions
+    from streams.agents.campaigns import Committed
     from streams.agents.shop_models import Computed
 
 log = structlog.get_logger()
@@ -63,6 +71,7 @@ class RedisSink:
         self._notes = Changed()
         self._models: Computed = {}
         self._positions: Positions = {}
+        self._alerts: list[ToldAlert] = []
         self._watermark_ms = 0
         self._arrived_ms: list[int] = []
         self._incarnation = ""
@@ -100,6 +109,7 @@ class RedisSink:
         self._notes.overwrite(committed.notes)
         self._models |= committed.models
         self._positions |= committed.positions
+        self._alerts += committed.alerts
         self._watermark_ms = committed.watermark_ms
         self._arrived_ms = (self._arrived_ms + committed.arrived_ms)[:ARRIVALS_MAX]
         if self._pending() > PENDING_KEYS_MAX:
@@ -127,9 +137,11 @@ class RedisSink:
         self._notes = Changed()
         self._models = {}
         self._positions = {}
+        self._alerts = []
 
     def _pending(self) -> int:
-        return len(self._windows) + len(self._notes) + len(self._models) + len(self._positions)
+        seldom = len(self._models) + len(self._positions) + len(self._alerts)
+        return len(self._windows) + len(self._notes) + seldom
 
     async def _write_forever(self, writer: FunnelWriter) -> None:
         pause_s = 0.0
@@ -189,9 +201,10 @@ class RedisSink:
         notes, self._notes = self._notes, Changed()
         models, self._models = self._models, {}
         positions, self._positions = self._positions, {}
+        alerts, self._alerts = self._alerts, []
         arrived_ms, self._arrived_ms = self._arrived_ms, []
         try:
-            write = _commit_write(windows, notes, watermark_ms, models, positions)
+            write = _commit_write(windows, notes, watermark_ms, models, positions, alerts)
             outcome = await writer.write(sequence, write)
         except BaseException:
             # Redis failed, or the task is being closed: what came meanwhile is newer, the rest waits again.
@@ -199,6 +212,7 @@ class RedisSink:
             notes.overwrite(self._notes)
             self._windows, self._notes = windows, notes
             self._models, self._positions = models | self._models, positions | self._positions
+            self._alerts = alerts + self._alerts
             self._arrived_ms = arrived_ms + self._arrived_ms
             raise
         self._settle(outcome, sequence)
@@ -257,6 +271,9 @@ def _chunks(everything: Committed) -> Iterator[CommitWrite]:
     positions = iter(everything.positions.items())
     while some := dict(islice(positions, CHUNK)):
         yield _commit_write(Changed(), Changed(), watermark_ms, positions=some)
+    for first in range(0, len(everything.alerts), CHUNK):
+        alerts = everything.alerts[first : first + CHUNK]
+        yield _commit_write(Changed(), Changed(), watermark_ms, alerts=alerts)
 
 
 def _chunked(everything: Changed) -> Iterator[Changed]:
@@ -271,6 +288,7 @@ def _commit_write(
     watermark_ms: int,
     models: Computed | None = None,
     positions: Positions | None = None,
+    alerts: Sequence[ToldAlert] = (),
 ) -> CommitWrite:
     now_ms = int(time.time() * 1000)
     window_writes = [
@@ -284,12 +302,18 @@ def _commit_write(
         PositionWrite(campaign_id, None if value is None else position_fields(value))
         for campaign_id, value in (positions or {}).items()
     ]
-    changed = {write.campaign_id for write in (*window_writes, *note_writes, *position_writes)}
+    changed = {write.campaign_id for write in window_writes} | {write.campaign_id for write in note_writes}
+    changed |= {write.campaign_id for write in position_writes}
     models_writes = [
         ModelsWrite(shop_id, None if value is None else value.decode())
         for shop_id, value in (models or {}).items()
     ]
-    return CommitWrite(window_writes, note_writes, sorted(changed), now_ms, models_writes, position_writes)
+    alert_writes = [
+        AlertWrite(alert.number, alert.alert_id, alert.record.decode(), alert.is_open) for alert in alerts
+    ]
+    return CommitWrite(
+        window_writes, note_writes, sorted(changed), now_ms, models_writes, alert_writes, position_writes
+    )
 
 
 def _window_write(

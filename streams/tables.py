@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streams.agents import (
+    campaign_alerts,
     campaign_cohorts,
     campaign_money,
     campaign_notes,
@@ -121,6 +122,18 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             codec=BytesCodec(),
             tag=b"g",
             help="Where a campaign's guarantee stands, as told last.",
+        ),
+        app.Table(
+            campaign_alerts.ALERTS,
+            codec=StructCodec(campaign_alerts.Alert),
+            tag=b"x",
+            help="How a campaign, or the data, stands with a rule of alerts.",
+        ),
+        app.Table(
+            campaign_alerts.ALERTS_CLOCK,
+            codec=StructCodec(campaign_alerts.AlertsClock),
+            tag=b"y",
+            help="Number of the last alert, and what came from the journeys stage by minute.",
         ),
         app.Table(
             campaigns.CLOCK,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
@@ -82,6 +83,7 @@ def topic_specs(partitions: int = PARTITIONS_DEFAULT) -> list[TopicSpec]:
         GUARANTEE_POSITION: {**_ANY_RECORD, "cleanup.policy": "compact"},
         # Books are kept for ever.
         LEDGER_ENTRY: {**_ANY_RECORD, "cleanup.policy": "delete", "retention.ms": "-1"},
+        ALERT_RAISED: _KEPT,
         # Between tasks: consumed within a second, and kept as long as a stopped group's offsets are.
         CAMPAIGN_DELTA: _BETWEEN_TASKS,
         PATH_DELTA: _BETWEEN_TASKS,

@@ -27,6 +27,7 @@ from streams.engine.table import BatchTable, MemoryStore, split_changelog_key
 from streams.partitions import partition_of
 from streams.tables import campaigns_tables, journeys_tables
 from xinghe.domain import events
+from xinghe.domain.alerts import AlertRule
 from xinghe.domain.cohorts import decode_cohorts
 from xinghe.domain.funnel import (
     NoteKey,
@@ -39,6 +40,7 @@ from xinghe.domain.funnel import (
     window_metrics,
 )
 from xinghe.domain.order_rules import Windows
+from xinghe.domain.outputs import AlertRaised
 
 BROKER_MS = 1_900_000_000_000
 """The record timestamp of every event: late enough that none is from the future."""
@@ -139,6 +141,7 @@ class FakeSink:
     windows: dict[bytes, Row] = field(default_factory=dict)
     notes: dict[bytes, Row] = field(default_factory=dict)
     models: dict[str, bytes | None] = field(default_factory=dict)
+    alerts: dict[str, bytes] = field(default_factory=dict)
     lost: bool = False
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
@@ -148,6 +151,10 @@ class FakeSink:
         _show(self.windows, committed.windows)
         _show(self.notes, committed.notes)
         self.models |= committed.models
+        for alert in committed.alerts:
+            self.alerts.pop(alert.alert_id, None)
+            if alert.is_open:
+                self.alerts[alert.alert_id] = alert.record
 
     def needs_all(self) -> bool:
         return self.lost
@@ -157,6 +164,7 @@ class FakeSink:
         self.windows.clear()
         self.notes.clear()
         self.models.clear()
+        self.alerts.clear()
         self.committed(sequence, committed)
 
     async def close(self) -> None:
@@ -177,7 +185,13 @@ def _show(shown: dict[bytes, Row], changed: Changed) -> None:
 class Pipeline:
     """Both stages over ``partitions`` partitions."""
 
-    def __init__(self, partitions: int = 2, *, journey_events_max: int = 2_000) -> None:
+    def __init__(
+        self,
+        partitions: int = 2,
+        *,
+        journey_events_max: int = 2_000,
+        alert_rules: Sequence[AlertRule] = (),
+    ) -> None:
         self.partitions = partitions
         app = faust.App("pipeline", Table=BatchTable, store="memory://")
         self.sinks = [FakeSink() for _ in range(partitions)]
@@ -196,6 +210,7 @@ class Pipeline:
                 model_period_s=0,
                 money_quiet_s=86_400,
                 executor=AtOnce(),
+                alert_rules=alert_rules,
             )
 
         self.log: list[Sent] = []
@@ -273,17 +288,17 @@ class Pipeline:
         for task in self.campaigns:
             task.commit()
 
-    def settle(self) -> None:
-        """Let everything run its course: deltas, watermarks, upserts."""
+    def settle(self, now_ms: int = 0) -> None:
+        """Let everything run its course: deltas, watermarks, upserts, alerts."""
         for task in self.journeys:
-            task.processor.tick(0)
+            task.processor.tick(now_ms)
         self.commit_journeys()
         while self._is_moving():
             self.deliver_moved()
             self.commit_journeys()
         self.commit_campaigns()
         for task in self.campaigns:
-            task.processor.tick(0)
+            task.processor.tick(now_ms)
         self.commit_campaigns()
 
     def _is_moving(self) -> bool:
@@ -371,6 +386,14 @@ class Pipeline:
                 person_id = value["person_id"]
                 revisions[person_of.get(person_id, person_id), value["order_id"]].append(value)
         return dict(revisions)
+
+    def alerts(self) -> list[AlertRaised]:
+        """What became of alerts, in the order of the log."""
+        return [
+            msgspec.json.decode(sent.value or b"", type=AlertRaised)
+            for sent in self.log
+            if sent.topic == events.ALERT_RAISED
+        ]
 
     def dead_letters(self) -> list[Sent]:
         return [

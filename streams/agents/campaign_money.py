@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from streams.partitions import partition_of
+from xinghe.domain.alerts import Outlook
 from xinghe.domain.counted import day_number, day_start_ms
 from xinghe.domain.events import GUARANTEE_POSITION, LEDGER_ENTRY
 from xinghe.domain.guarantee import counted_days, guarantees_of
 from xinghe.domain.ledger import Booked, Books, Key, amounts_due, book
 from xinghe.domain.money_facts import MoneyFacts
+from xinghe.domain.outputs import GuaranteePosition
 from xinghe.domain.position_record import position_record
 from xinghe.domain.terms import terms_of
 from xinghe.domain.windows import HOUR_MS
@@ -39,6 +41,8 @@ DAYS_PER_TICK: Final = 50
 POSITIONS_PER_TICK: Final = 50
 FORECAST_DAYS: Final = 90
 """The days behind today whose orders tell how credit grows with time."""
+
+ROI_MICROS: Final = 1_000_000
 
 Positions = dict[str, bytes | None]
 """Campaign to the record of its guarantee's position, ``None`` where it has none any more."""
@@ -82,6 +86,7 @@ class CampaignMoney:
         self._to_tell: dict[str, None] = {}
         self._told: Positions = {}
         self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder(GuaranteePosition).decode
 
     # What changes
 
@@ -191,6 +196,18 @@ class CampaignMoney:
             if value != self._told.get(campaign_id, self._positions.get(campaign_id.encode())):
                 self._told[campaign_id] = value
                 self._send(GUARANTEE_POSITION, campaign_id, value)
+
+    def outlook(self, campaign_id: str) -> Outlook | None:
+        """What a campaign's guarantee of a ROI is forecast to come to, by the position told last."""
+        value = self._told.get(campaign_id, self._positions.get(campaign_id.encode()))
+        if value is None:
+            return None
+        found = self._decode(value)
+        figures = found.forecast_gmv_fen, found.forecast_high_fen, found.spend_fen, found.target_roi_micros
+        gmv_fen, high_fen, spend_fen, target_micros = figures
+        if gmv_fen is None or high_fen is None or spend_fen is None or target_micros is None:
+            return None
+        return Outlook(gmv_fen, high_fen, spend_fen * target_micros // ROI_MICROS)
 
     def _send(self, topic: str, campaign_id: str, value: bytes | None) -> None:
         key = campaign_id.encode()

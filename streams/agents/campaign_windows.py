@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from xinghe.domain.counted import day_start_ms
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 WINDOWS: Final = "windows"
 WINDOW_ORDERS: Final = "window_orders"
 _TIMED_SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d")
+_TOTAL: Final = pack_key(("", "total", 0))
+"""How the keys of windows to date end."""
 _LARGER: Final[dict[Size, Size]] = {"1m": "1h", "1h": "1d", "1d": "total"}
 
 
@@ -70,6 +72,10 @@ class CampaignWindows:
         """All windows."""
         orders = self._orders.get
         return {packed: Row(value, orders(packed)) for packed, value in self._windows.items()}
+
+    def campaign_ids(self) -> Iterator[str]:
+        """The campaigns that have a window to date."""
+        return campaigns_of(packed for packed, _ in self._windows.items())
 
     def add(
         self,
@@ -175,6 +181,11 @@ class CampaignWindows:
                 if is_final(size, start, watermark_ms) and not is_final(size, start, final_ms):
                     for packed in self._index.at(size, start):
                         self._renew(packed, version, changed)
+
+
+def campaigns_of(windows: Iterable[bytes]) -> Iterator[str]:
+    """The campaigns whose window to date is among those of the keys."""
+    return (packed[: -len(_TOTAL)].decode() for packed in windows if packed.endswith(_TOTAL))
 
 
 def _people_model(timeline: Timeline, size: Size, start: int) -> int:

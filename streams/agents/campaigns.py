@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
 import msgspec
 import orjson
 
+from streams.agents.campaign_alerts import CampaignAlerts, ToldAlert
 from streams.agents.campaign_cohorts import CampaignCohorts
 from streams.agents.campaign_money import CampaignMoney, Positions
 from streams.agents.campaign_notes import CampaignNotes
 from streams.agents.campaign_spend import CampaignSpend
-from streams.agents.campaign_windows import CampaignWindows
+from streams.agents.campaign_windows import CampaignWindows, campaigns_of
 from streams.agents.changed import Changed
 from streams.agents.intake import (
     DeadLetters,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from streams.engine.batch import Batch, Record
     from streams.engine.table import MemoryStore
     from streams.engine.task import Task
+    from xinghe.domain.alerts import AlertRule
 
 CAMPAIGNS: Final = "campaigns"
 CLOCK: Final = "campaigns_clock"
@@ -76,13 +78,18 @@ class Clock(msgspec.Struct, array_like=True):
 
 
 class Committed(msgspec.Struct):
-    """What one commit changed; ``models`` are the records of shops whose models were computed, ``positions`` those of guarantees."""
+    """What one commit changed.
+
+    ``models`` are the records of shops whose models were computed, ``positions`` those of guarantees, ``alerts`` those of alerts,
+    in their order.
+    """
 
     windows: Changed
     notes: Changed
     watermark_ms: int
     arrived_ms: list[int]
     models: Computed = {}
+    alerts: list[ToldAlert] = []
     positions: Positions = {}
 
 
@@ -120,6 +127,7 @@ class CampaignsProcessor:
         model_period_s: int,
         money_quiet_s: int,
         executor: Executor,
+        alert_rules: Sequence[AlertRule],
     ) -> None:
         self._task = task
         self._partitions = partitions
@@ -142,6 +150,14 @@ class CampaignsProcessor:
             windows=self._windows,
             spend=self._spend,
             cohorts=self._cohorts,
+        )
+        self._alerts = CampaignAlerts(
+            task,
+            alert_rules,
+            partitions=partitions,
+            windows=self._windows,
+            campaigns=self._campaigns,
+            outlook_of=self._money.outlook,
         )
         self._clock = Clock(uuid4().hex, 0, 0, {}, {})
         self._clock_changed = False
@@ -178,6 +194,7 @@ class CampaignsProcessor:
         self._cohorts.opened()
         self._spend.opened()
         self._models.opened()
+        self._alerts.opened()
         self._sequence = last_offset
         self._final_ms = self._watermark_ms
         self._settled_ms = self._smallest(self._clock.settled_by_partition)
@@ -211,6 +228,7 @@ class CampaignsProcessor:
                 self._tell_watermark(watermark.partition, watermark.watermark_ms)
                 settled = self._clock.settled_by_partition
                 settled[watermark.partition] = max(settled.get(watermark.partition, 0), watermark.settled_ms)
+                self._alerts.hear(watermark)
                 continue
             delta = self._decode_delta(value)
             self._tell_watermark(delta.partition, delta.watermark_ms)
@@ -305,6 +323,7 @@ class CampaignsProcessor:
         self._timelines[campaign_id] = timeline_of(settings)
         self._campaigns.put(key, Campaign(campaign.shop_id_seen, settings))
         self._money.changed(campaign_id)
+        self._alerts.mark([campaign_id])
 
     def _settings(self, campaign_id: str) -> list[events.CampaignConfigured]:
         campaign = self._campaigns.get(campaign_id.encode())
@@ -320,16 +339,18 @@ class CampaignsProcessor:
     # Time
 
     def tick(self, now_ms: int) -> None:
-        """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures.
+        """Publish the windows that changed since the last second, look at alerts, show notes, and rebuild a sink that lost figures.
 
-        ``now_ms`` decides when models are computed, and books the days of a stream that stands still; for all else event
-        time rules.
+        ``now_ms`` decides when models are computed and whether data is late, and books the days of a stream that stands still;
+        for all other figures event time rules.
         """
         self._models.tick(now_ms, self._watermark_ms)
         self._money.tick(now_ms, self._settled_ms)
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)
+        self._alerts.mark(campaigns_of(unpublished))
+        self._alerts.tick(now_ms, self._watermark_ms)
         if unpublished:
             self._clock.published_version = self._clock.version
             self._clock_changed = True
@@ -394,10 +415,10 @@ class CampaignsProcessor:
         if self._is_publishing:
             self._is_publishing = False
             notes.overwrite(self._notes.take_to_show())
-        models, positions = self._models.prepare(), self._money.prepare()
-        if windows or notes or models or positions:
+        models, positions, alerts = self._models.prepare(), self._money.prepare(), self._alerts.prepare()
+        if windows or notes or models or positions or alerts:
             arrived_ms, self._arrived_ms = self._arrived_ms, []
-            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models, positions)
+            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models, alerts, positions)
 
     def _retime(self, version: int, windows: Changed) -> None:
         """Correct what was shown by the models that settings have changed."""
@@ -438,9 +459,11 @@ class CampaignsProcessor:
             arrived_ms=[],
             models=self._models.rows(),
             positions=self._money.rows(),
+            alerts=self._alerts.rows(),
         )
 
     async def close(self) -> None:
         """Let the sink finish what is committed."""
         self._models.close()
+        self._alerts.close()
         await self._sink.close()

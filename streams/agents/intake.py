@@ -84,6 +84,8 @@ class DeadLetters:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        self.sent = 0
+        """How many records it has sent."""
 
     def decoded(self, batch: Batch, record: Record, decode: Callable[[bytes], Any]) -> Any | None:
         """The event of a record; ``None`` after sending what is none to the dead letters."""
@@ -117,5 +119,6 @@ class DeadLetters:
         ]
         # A record without key and value cannot be written; an empty key stands for both.
         kept_key = b"" if key is None and value is None else key
+        self.sent += 1
         self._task.send(DEAD_LETTER, self._task.partition, kept_key, value, headers)
         metric_defs.DEAD_LETTERS.labels(reason).inc()

@@ -73,9 +73,11 @@ Adder = Callable[[bytes, Journey, Any, int, Any], bool]
 
 
 class Clock(msgspec.Struct, array_like=True):
-    """The highest event time that a task has accepted, kept over restarts."""
+    """What a task keeps over restarts: the highest event time that it has accepted, and how many records it took and refused."""
 
     event_time_ms_max: int
+    taken: int = 0
+    refused: int = 0
 
 
 class JourneysProcessor:
@@ -91,9 +93,10 @@ class JourneysProcessor:
         self._directory = Directory()
         self._rules = JourneyRules(self._directory, windows, journey_events_max, self._journeys.mark)
         self._kept_sources = 0
-        self._kept_time_ms = -1
         self._settled_ms = 0
-        self._told_watermarks_ms = (-1, -1)
+        self._kept_clock = Clock(0)
+        self._taken = 0
+        self._told: Watermark | None = None
         self._arrived_ms: list[int] = []
         self._sweep: Iterator[tuple[bytes, Journey]] = iter(())
         self._decoders: dict[str, Callable[[bytes], Any]] = {
@@ -117,17 +120,21 @@ class JourneysProcessor:
             self._rules.recover(entry[1])
         clock = self._clock.get(_CLOCK_KEY)
         if clock is not None:
-            self._rules.event_time_ms_max = self._kept_time_ms = clock.event_time_ms_max
+            self._kept_clock = clock
+            self._rules.event_time_ms_max = clock.event_time_ms_max
             self._settled_ms = watermark_ms(clock.event_time_ms_max)
+            self._taken, self._dead_letters.sent = clock.taken, clock.refused
 
     # Events
 
     def process(self, batch: Batch) -> None:
         """Work off a batch: events, links, or what was moved here from other ids."""
+        if batch.topic == events.JOURNEY_MOVED:
+            self._identities.process_moved(batch)
+            return
+        self._taken += len(batch.records)
         if batch.topic in _EVENT_OF_TOPIC:
             self._process_events(batch)
-        elif batch.topic == events.JOURNEY_MOVED:
-            self._identities.process_moved(batch)
         else:
             self._process_links(batch)
 
@@ -231,14 +238,17 @@ class JourneysProcessor:
     # Outputs
 
     def tick(self, now_ms: int) -> None:  # noqa: ARG002 - event time rules here
-        """Tell the campaigns stage how far event time is, and look for journeys that can shrink."""
+        """Tell the campaigns stage how far event time is and what came, and look for journeys that can shrink."""
         watermark = watermark_ms(self._rules.event_time_ms_max)
-        watermarks_ms = watermark, self._settled_ms
-        if self._rules.event_time_ms_max and watermarks_ms != self._told_watermarks_ms:
-            self._told_watermarks_ms = watermarks_ms
-            value = self._encode(Watermark(self._task.partition, *watermarks_ms))
+        told = Watermark(
+            self._task.partition, watermark, self._settled_ms, self._taken, self._dead_letters.sent
+        )
+        if (self._rules.event_time_ms_max or self._taken) and told != self._told:
+            self._told = told
+            value = self._encode(told)
             for partition in range(self._partitions):
                 self._task.send(events.CAMPAIGN_DELTA, partition, None, value)
+        if self._rules.event_time_ms_max:
             metric_defs.WATERMARK_SECONDS.labels(str(self._task.partition)).set(watermark / 1000)
         for _ in range(SWEEP_JOURNEYS):
             entry = next(self._sweep, None)
@@ -269,10 +279,11 @@ class JourneysProcessor:
         for number in range(self._kept_sources, len(sources)):
             self._entries.put(number.to_bytes(4, "little"), sources[number])
         self._kept_sources = len(sources)
-        if rules.event_time_ms_max != self._kept_time_ms:
-            self._kept_time_ms = rules.event_time_ms_max
-            self._clock.put(_CLOCK_KEY, Clock(rules.event_time_ms_max))
-            self._settled_ms = watermark_ms(rules.event_time_ms_max)
+        clock = Clock(rules.event_time_ms_max, self._taken, self._dead_letters.sent)
+        if clock != self._kept_clock:
+            self._kept_clock = clock
+            self._clock.put(_CLOCK_KEY, clock)
+        self._settled_ms = watermark_ms(rules.event_time_ms_max)
 
     def _send_attributions(self, changes: Changes) -> None:
         for person, number in changes.orders:

@@ -6,6 +6,7 @@ import pytest
 
 from streams.topics import CAMPAIGNS_CHANGELOG, JOURNEYS_CHANGELOG, TopicSpec, topic_specs
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
@@ -35,6 +36,7 @@ def test_every_topic_of_the_contract_is_there_once() -> None:
             ATTRIBUTION_MODEL,
             GUARANTEE_POSITION,
             LEDGER_ENTRY,
+            ALERT_RAISED,
             JOURNEYS_CHANGELOG,
             CAMPAIGNS_CHANGELOG,
         ]

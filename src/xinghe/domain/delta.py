@@ -34,11 +34,15 @@ class Watermark(Struct, array_like=True, gc=False):
     """The watermark of one partition of the journeys stage, told to every partition of the campaigns stage.
 
     ``settled_ms`` is an older one, up to which all deltas are before this record.
+    ``taken`` is how many source records the partition's tasks have taken since the beginning, ``refused`` how many of them went to
+    the dead letters.
     """
 
     partition: int
     watermark_ms: int
     settled_ms: int
+    taken: int = 0
+    refused: int = 0
 
 
 class PathDelta(Struct, array_like=True, gc=False):

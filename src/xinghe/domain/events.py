@@ -187,7 +187,7 @@ class CampaignConfigured(Struct, frozen=True, gc=False):
     """A campaign's settings from ``effective_ms`` on; the newest ``effective_ms`` at a time counts.
 
     ``guarantee``, ``spend_match`` and ``revenue_share`` are the terms of money (ARCHITECTURE.md, R18 to R21), none where
-    absent. ``budget_fen`` is what the campaign may spend in a day, without a limit where absent.
+    absent. ``budget_fen`` is what the campaign may spend in all, without a limit where absent.
     """
 
     topic: ClassVar[str] = "xhs.campaign.configured.v1"
@@ -254,4 +254,5 @@ CAMPAIGN_FUNNEL = "xinghe.campaign.funnel.v1"
 ATTRIBUTION_MODEL = "xinghe.attribution.model.v1"
 GUARANTEE_POSITION = "xinghe.guarantee.position.v1"
 LEDGER_ENTRY = "xinghe.ledger.entry.v1"
+ALERT_RAISED = "xinghe.alert.raised.v1"
 DEAD_LETTER = "xinghe.dead-letter.v1"

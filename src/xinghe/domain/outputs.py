@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
@@ -54,6 +55,21 @@ Account = Literal[
     "merchant:cash",
 ]
 """The accounts of the ledger: whose, then what for."""
+
+
+Severity = Literal["info", "warning", "critical"]
+AlertKind = Literal[
+    "roi_below",
+    "forecast_below_target",
+    "spend_without_conversions",
+    "budget_nearly_used",
+    "data_late",
+    "data_stopped",
+    "dead_letter_share",
+]
+AlertUnit = Literal["ratio", "percent", "fen", "minutes"]
+AlertTurn = Literal["raised", "escalated", "resolved"]
+"""What an alert becomes (ARCHITECTURE.md, R24)."""
 
 
 class Credit(Struct, frozen=True):
@@ -434,6 +450,47 @@ class LedgerEntry(Struct, frozen=True):
     ]
 
 
+class AlertRaised(Struct, frozen=True):
+    """What became of an alert: it was raised, escalated, or resolved.
+
+    Each happens at most once to an ``alert_id``, in this order; an alert may be resolved without being escalated. The last
+    record of an ``alert_id`` is how it stands.
+    """
+
+    topic: ClassVar[str] = ALERT_RAISED
+    key: ClassVar[str] = "campaign_id, `system` where it is null"
+    alert_id: Annotated[
+        str,
+        Meta(min_length=1, description="`campaign_id|rule|since_ms`, with `system` for a null campaign_id."),
+    ]
+    campaign_id: Annotated[
+        str | None, Meta(description="The campaign; null for an alert about the data of all campaigns.")
+    ]
+    shop_id: Annotated[str | None, Meta(description="The campaign's shop; null while it is unknown.")]
+    rule: Annotated[str, Meta(min_length=1, description="Name of the rule, as the file of rules has it.")]
+    kind: Annotated[AlertKind, Meta(description="What kind of rule it is.")]
+    severity: Annotated[Severity, Meta(description="How bad the rule says it is.")]
+    state: Annotated[AlertTurn, Meta(description="What happened to the alert.")]
+    since_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Since when the rule's condition has held, ms since 1970 UTC: event time for alerts about a campaign, "
+            "the clock for others.",
+        ),
+    ]
+    time_ms: Annotated[int, Meta(ge=0, description="When this happened, by the same time as since_ms.")]
+    unit: Annotated[AlertUnit, Meta(description="The unit of value and threshold.")]
+    value: Annotated[
+        float | None,
+        Meta(description="The figure that the rule looks at; null where there is none (any more)."),
+    ]
+    threshold: Annotated[float, Meta(description="What the rule compares it with.")]
+    value_text: Annotated[str | None, Meta(description="value for people to read, with its unit.")]
+    threshold_text: Annotated[str, Meta(description="threshold for people to read, with its unit.")]
+    message: Annotated[str, Meta(min_length=1, description="What is wrong and what to look at, in English.")]
+
+
 class DeadLetterHeaders(Struct, frozen=True):
     """The headers of a dead letter, UTF-8 text; its key and value are the bytes of the record that did not fit."""
 
@@ -449,9 +506,9 @@ class DeadLetterHeaders(Struct, frozen=True):
     source_offset: Annotated[str, Meta(pattern="^[0-9]+$", description="Its offset there, a decimal number.")]
 
 
-OutputRecord = OrderAttributed | FunnelUpsert | ShopModels | GuaranteePosition | LedgerEntry
+OutputRecord = OrderAttributed | FunnelUpsert | ShopModels | GuaranteePosition | LedgerEntry | AlertRaised
 OUTPUT_RECORDS: dict[str, type[OutputRecord]] = {
     record.topic: record
-    for record in (OrderAttributed, FunnelUpsert, ShopModels, GuaranteePosition, LedgerEntry)
+    for record in (OrderAttributed, FunnelUpsert, ShopModels, GuaranteePosition, LedgerEntry, AlertRaised)
 }
 """Output topic to the struct of its values; dead letters have the bytes of any record instead."""
