@@ -12,7 +12,7 @@ from xinghe.audit.credit import Attribution
 from xinghe.audit.intake import DeadLetter
 from xinghe.audit.record import Place
 from xinghe.audit.shop_models import PathSum
-from xinghe.domain.events import AdSpent
+from xinghe.domain.events import AdSpent, OrderRefunded
 from xinghe.domain.metrics import (
     AUDIENCE_NAMES,
     COUNTED_NAMES,
@@ -80,7 +80,7 @@ class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
     ``chosen`` has, window by window, the counted metrics of orders by the models that the campaign's settings chose
-    for its minutes. ``partitions`` is how
+    for its minutes. ``refunds`` are those of an order that count, in the order in which they do. ``partitions`` is how
     many the journeys stage has, ``watermarks_ms`` of those that have accepted an event. ``impossible_too_late`` are the dead letters
     (by place, the event's time) refused as too late that cannot have been,
     ``settings_places`` the records that the settings' compacted topic still has.
@@ -103,6 +103,7 @@ class Truth:
     note_counts: dict[NoteKey, Counts] = field(default_factory=dict)
     note_day_counts: dict[NoteDayKey, Counts] = field(default_factory=dict)
     orders: dict[OrderKey, Attribution] = field(default_factory=dict)
+    refunds: dict[OrderKey, list[OrderRefunded]] = field(default_factory=dict)
     paths: dict[str, dict[tuple[str, ...], PathSum]] = field(default_factory=dict)
     settings: defaultdict[str, CampaignSettings] = field(
         default_factory=lambda: defaultdict(CampaignSettings)

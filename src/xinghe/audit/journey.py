@@ -125,6 +125,8 @@ class Journey:
                 self._add_repurchase(truth, order, model, purchase, first)
         self._add_coupons(truth, order)
         self._add_path(truth, order)
+        if refunds:
+            truth.refunds[self._person_id, order.order_id] = refunds
         truth.orders[self._person_id, order.order_id] = Attribution(
             order_id=order.order_id,
             person_id=self._person_id,
