@@ -15,6 +15,7 @@ from xinghe.domain.events import (
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
     JOURNEY_MOVED,
+    LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
     PATH_DELTA,
     SOURCE_EVENTS,
@@ -77,6 +78,8 @@ def topic_specs(partitions: int = PARTITIONS_DEFAULT) -> list[TopicSpec]:
         ORDER_ATTRIBUTED: {**_ANY_RECORD, **_KEPT},
         CAMPAIGN_FUNNEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
         ATTRIBUTION_MODEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
+        # Books are kept for ever.
+        LEDGER_ENTRY: {**_ANY_RECORD, "cleanup.policy": "delete", "retention.ms": "-1"},
         # Between tasks: consumed within a second, and kept as long as a stopped group's offsets are.
         CAMPAIGN_DELTA: _BETWEEN_TASKS,
         PATH_DELTA: _BETWEEN_TASKS,

@@ -11,6 +11,7 @@ from xinghe.domain.events import (
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
     JOURNEY_MOVED,
+    LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
     PATH_DELTA,
     SOURCE_EVENTS,
@@ -31,6 +32,7 @@ def test_every_topic_of_the_contract_is_there_once() -> None:
             JOURNEY_MOVED,
             PATH_DELTA,
             ATTRIBUTION_MODEL,
+            LEDGER_ENTRY,
             JOURNEYS_CHANGELOG,
             CAMPAIGNS_CHANGELOG,
         ]
@@ -63,8 +65,14 @@ def test_what_is_kept_for_ever_is_compacted(name: str) -> None:
     assert "retention.ms" not in SPECS[name].config
 
 
+def test_the_books_are_whole_for_ever() -> None:
+    assert SPECS[LEDGER_ENTRY].config["cleanup.policy"] == "delete"
+    assert SPECS[LEDGER_ENTRY].config["retention.ms"] == "-1"
+
+
 def test_all_others_end() -> None:
     ending = {name for name, spec in SPECS.items() if spec.config["cleanup.policy"] == "delete"}
+    ending.remove(LEDGER_ENTRY)
 
     assert all(int(SPECS[name].config["retention.ms"]) > 0 for name in ending)
-    assert len(ending) == len(SPECS) - 5
+    assert len(ending) == len(SPECS) - 6

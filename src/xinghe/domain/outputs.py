@@ -12,7 +12,13 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from xinghe.domain.events import ATTRIBUTION_MODEL, CAMPAIGN_FUNNEL, DEAD_LETTER, ORDER_ATTRIBUTED
+from xinghe.domain.events import (
+    ATTRIBUTION_MODEL,
+    CAMPAIGN_FUNNEL,
+    DEAD_LETTER,
+    LEDGER_ENTRY,
+    ORDER_ATTRIBUTED,
+)
 from xinghe.domain.windows import Size
 
 TouchKind = Literal["view", "like", "comment", "collect", "share", "follow", "ad_click", "coupon_claim"]
@@ -30,6 +36,21 @@ Reason = Literal[
     "link_circular",
 ]
 """Why a record is in the dead letters (ARCHITECTURE.md, R1)."""
+
+LedgerRule = Literal["spend", "match", "share", "clawback", "guarantee"]
+"""What an amount of the ledger is for, in the order in which a day books them (ARCHITECTURE.md, R22)."""
+
+Account = Literal[
+    "merchant:ad_expense",
+    "platform:ad_revenue",
+    "platform:match_expense",
+    "merchant:ad_credit",
+    "merchant:commission_expense",
+    "platform:commission_revenue",
+    "platform:guarantee_expense",
+    "merchant:cash",
+]
+"""The accounts of the ledger: whose, then what for."""
 
 
 class Credit(Struct, frozen=True):
@@ -256,6 +277,71 @@ class ShopModels(Struct, frozen=True):
     models: ModelCredits
 
 
+class LedgerEntry(Struct, frozen=True):
+    """One line of a journal of a campaign's books, which are double entry: the lines of a journal add up to 0.
+
+    A journal is what one day books for one rule and period: the amount due (lines 1 and 2), the reversal of what was
+    booked for them until then (lines 3 and 4), or both. Entries are never changed: a correction is a later journal. The ids
+    come from campaign, rule, period and day, so that a repeated computation has the same.
+    """
+
+    topic: ClassVar[str] = LEDGER_ENTRY
+    key: ClassVar[str] = "campaign_id"
+    entry_id: Annotated[str, Meta(min_length=1, description="campaign_id|rule|period|day|line.")]
+    journal_id: Annotated[str, Meta(min_length=1, description="campaign_id|rule|period|day.")]
+    campaign_id: Annotated[str, Meta(min_length=1, description="The campaign whose books these are.")]
+    shop_id: Annotated[
+        str | None, Meta(description="The shop by the campaign's terms on day; null without terms.")
+    ]
+    number: Annotated[
+        int,
+        Meta(ge=1, description="1, 2, 3 ... without gap over all entries of the campaign, in their order."),
+    ]
+    rule: Annotated[LedgerRule, Meta(description="What the amount is for.")]
+    period: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Which time it is for, in days of Asia/Shanghai: spend 2026-11-24, match and guarantee 2026-11-01+7d "
+            "(first day and length), share 2026-11, clawback 2026-11/2026-12-20 (month and day of the refunds).",
+        ),
+    ]
+    day: Annotated[
+        str,
+        Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="The day that was booked, of Asia/Shanghai."),
+    ]
+    time_ms: Annotated[
+        int,
+        Meta(ge=0, description="The end of that day (its first millisecond after), in ms since 1970 UTC."),
+    ]
+    line: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=4,
+            description="Of the amount due 1 the debit, 2 the credit; of the reversal 3 the debit, 4 the credit.",
+        ),
+    ]
+    account: Annotated[Account, Meta(description="Whose account, and what for.")]
+    amount_fen: Annotated[
+        int, Meta(description="In fen: a debit (lines 1, 3) is above 0, a credit (lines 2, 4) below.")
+    ]
+    reverses: Annotated[
+        str | None,
+        Meta(
+            description="In lines 3 and 4 the journal_id whose amount due is taken back, else null; its lines 1 and 2 no longer "
+            "stand."
+        ),
+    ]
+    basis: Annotated[
+        dict[str, int | str] | None,
+        Meta(
+            description="In lines 1 and 2 the figures that led to the amount, whole numbers and texts, else null. Which there are "
+            "depends on the rule, and more may come."
+        ),
+    ]
+
+
 class DeadLetterHeaders(Struct, frozen=True):
     """The headers of a dead letter, UTF-8 text; its key and value are the bytes of the record that did not fit."""
 
@@ -271,8 +357,8 @@ class DeadLetterHeaders(Struct, frozen=True):
     source_offset: Annotated[str, Meta(pattern="^[0-9]+$", description="Its offset there, a decimal number.")]
 
 
-OutputRecord = OrderAttributed | FunnelUpsert | ShopModels
+OutputRecord = OrderAttributed | FunnelUpsert | ShopModels | LedgerEntry
 OUTPUT_RECORDS: dict[str, type[OutputRecord]] = {
-    record.topic: record for record in (OrderAttributed, FunnelUpsert, ShopModels)
+    record.topic: record for record in (OrderAttributed, FunnelUpsert, ShopModels, LedgerEntry)
 }
 """Output topic to the struct of its values; dead letters have the bytes of any record instead."""
