@@ -28,8 +28,20 @@ def rejection(record: Record, error: Exception) -> tuple[str, str]:
     if isinstance(error, msgspec.ValidationError):
         # The decoder stops at the first wrong field; whether the rest is JSON at all comes first.
         fault = _form_fault(record.value)
-        return ("invalid", str(error)) if fault is None else ("malformed", fault)
+        return ("invalid", _detail(error)) if fault is None else ("malformed", fault)
     return "malformed", str(error)
+
+
+def _detail(error: msgspec.ValidationError) -> str:
+    """Which field is wrong, and why.
+
+    A rule of several fields (``domain/terms.py``) raises a message that begins with the field's name; the decoder puts
+    the path of the struct that holds it behind: both are put together here.
+    """
+    if error.__cause__ is None:
+        return str(error)
+    path = str(error).removeprefix(f"{error.__cause__} - at `").removesuffix("`")
+    return f"{path}.{error.__cause__}"
 
 
 def _form_fault(value: bytes) -> str | None:

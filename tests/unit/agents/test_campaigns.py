@@ -55,7 +55,62 @@ def settings_of(shop_id: str, effective_ms: int) -> CampaignConfigured:
 
 FUTURE_HOUR_MS = (BROKER_MS + FUTURE_MS) // HOUR_MS * HOUR_MS + HOUR_MS
 
+CUSTOM: dict[str, Any] = {
+    "preset": "custom",
+    "start_ms": MIDNIGHT_MS,
+    "measure": "roi",
+    "target_roi": 2.5,
+    "trigger_percent": 80,
+    "payout_percent": 100,
+    "observation_days": 3,
+    "settlement_day": 5,
+    "form": "cash",
+}
+
+
+def guaranteed(**changes: Any) -> bytes:
+    return json(guarantee={name: value for name, value in (CUSTOM | changes).items() if value is not ...})
+
+
+def qianchuan(target_roi: Any) -> bytes:
+    return json(guarantee={"preset": "qianchuan_roi", "start_ms": MIDNIGHT_MS, "target_roi": target_roi})
+
+
+BAD_TERMS: list[tuple[bytes, str]] = [
+    (qianchuan(2.50001), "$.guarantee.target_roi: Expected at most 4 decimals, got 2.50001"),
+    (qianchuan(0), "Expected `float` > 0.0 - at `$.guarantee.target_roi`"),
+    (qianchuan(1000.0001), "Expected `float` <= 1000.0 - at `$.guarantee.target_roi`"),
+    (qianchuan("2.5"), "Expected `float`, got `str` - at `$.guarantee.target_roi`"),
+    (
+        json(guarantee={"policy": "qianchuan", "target_roi": 2.5}),
+        "required field `preset` - at `$.guarantee`",
+    ),
+    (guaranteed(preset="tiktok"), "Invalid value 'tiktok' - at `$.guarantee.preset`"),
+    (guaranteed(cap=5), "unknown field `cap` - at `$.guarantee`"),
+    (guaranteed(conversion="gmv_fen"), "Invalid enum value 'gmv_fen' - at `$.guarantee.conversion`"),
+    (guaranteed(target_roi=...), "$.guarantee.target_roi: required by measure 'roi'"),
+    (guaranteed(bid_fen=5), "$.guarantee.bid_fen: has no place with measure 'roi'"),
+    (guaranteed(measure="cost", target_roi=...), "$.guarantee.bid_fen: required by measure 'cost'"),
+    (guaranteed(measure="cost", bid_fen=5), "$.guarantee.target_roi: has no place with measure 'cost'"),
+    (guaranteed(target_roi=0.33333), "$.guarantee.target_roi: Expected at most 4 decimals, got 0.33333"),
+    (
+        guaranteed(settlement_day=2),
+        "$.guarantee.settlement_day: Expected at least observation_days, 3, got 2",
+    ),
+    (guaranteed(observation_days=61), "Expected `int` <= 60 - at `$.guarantee.observation_days`"),
+    (guaranteed(settlement_day=121), "Expected `int` <= 120 - at `$.guarantee.settlement_day`"),
+    (guaranteed(cap_fen=0), "Expected `int` >= 1 - at `$.guarantee.cap_fen`"),
+    (json(spend_match={"rate": 0.1}), "at `$.spend_match`"),
+    (
+        json(revenue_share={"settle_after_days": 1, "tiers": [{"from_fen": 5, "rate_basis_points": 9}] * 2}),
+        "$.revenue_share.tiers: Expected from_fen to rise from tier to tier, got [5, 5]",
+    ),
+    (json(revenue_share={"settle_after_days": 1, "tiers": []}), "at `$.revenue_share.tiers`"),
+    (json(budget_fen=0), "Expected `int` >= 1 - at `$.budget_fen`"),
+]
+
 BAD: list[Any] = [
+    *(pytest.param(CONFIGURED, b"c1", value, "invalid", detail, id=detail) for value, detail in BAD_TERMS),
     pytest.param(SPENT, b"c1", None, "invalid", "value: null", id="null-spend"),
     pytest.param(SPENT, b"c1", b" " * 65_537, "too_large", "65537", id="oversized"),
     pytest.param(SPENT, b"c1", b"{", "malformed", "", id="cut-off"),
