@@ -9,7 +9,7 @@ from typing import Final
 
 from xinghe.audit.campaign_settings import DEFAULT_MODEL, CampaignSettings
 from xinghe.audit.credit import Attribution
-from xinghe.audit.intake import DeadLetter
+from xinghe.audit.intake import DeadLetter, SpendReport
 from xinghe.audit.record import Place
 from xinghe.audit.shop_models import PathSum
 from xinghe.domain.events import AdSpent, OrderRefunded
@@ -43,6 +43,7 @@ RefundKey = tuple[str, str]
 """Person, ``event_id`` of a refund."""
 Counts = dict[str, int]
 """Amounts by metric; those of orders by ``name:model``. What is 0 is absent."""
+
 
 SIZES: Final = ("1m", "1h", "1d", "total")
 PEOPLE_SIZES: Final = ("1d", "total")
@@ -80,7 +81,8 @@ class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
     ``chosen`` has, window by window, the counted metrics of orders by the models that the campaign's settings chose
-    for its minutes. ``refunds`` are those of an order that count, in the order in which they do. ``partitions`` is how
+    for its minutes. ``refunds`` are those of an order that count, in the order in which they do. ``spend_reports`` are
+    those of which the hour counts, ``all_spend_reports`` those before them too, by campaign. ``partitions`` is how
     many the journeys stage has, ``watermarks_ms`` of those that have accepted an event. ``impossible_too_late`` are the dead letters
     (by place, the event's time) refused as too late that cannot have been,
     ``settings_places`` the records that the settings' compacted topic still has.
@@ -111,6 +113,7 @@ class Truth:
     shops_configured: dict[str, set[str]] = field(default_factory=dict)
     shops_seen: dict[str, set[str]] = field(default_factory=dict)
     spend_reports: dict[tuple[str, int], AdSpent] = field(default_factory=dict)
+    all_spend_reports: dict[str, list[SpendReport]] = field(default_factory=dict)
     refused: set[RefundKey] = field(default_factory=set)
     waiting: dict[RefundKey, bool] = field(default_factory=dict)
     unsure: set[RefundKey] = field(default_factory=set)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from xinghe.audit.judge import RejectedError, SettingsDeleted, accepted
 from xinghe.audit.links import PlacedLink
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.domain.events import JOURNEY_EVENTS, CampaignConfigured, OrderRefunded, PersonLinked
+from xinghe.domain.events import JOURNEY_EVENTS, AdSpent, CampaignConfigured, OrderRefunded, PersonLinked
 
 JOURNEY_TOPICS: Final = frozenset(event.topic for event in JOURNEY_EVENTS)  # type: ignore[attr-defined]  # all have one
 DATED_TOPICS: Final = JOURNEY_TOPICS | {PersonLinked.topic}
@@ -37,6 +37,13 @@ class Told(NamedTuple):
     after_gap: bool
 
 
+class SpendReport(NamedTuple):
+    """A report of spend and the timestamp of its record."""
+
+    event: AdSpent
+    recorded_ms: int
+
+
 class PlacedRefund(NamedTuple):
     """An accepted refund's record, for the dead letter that it may need."""
 
@@ -52,7 +59,7 @@ class Intake:
 
     ``too_late`` holds the places that the dead letters call so: of events of people and of links, since
     no other record can be too late. ``accepted`` is what came in since the last ``take_accepted``, but for what
-    settings were ``told`` and the ``links``; ``refunds`` are the records of the accepted refunds.
+    settings were ``told``, the ``spend`` and the ``links``; ``refunds`` are the records of the accepted refunds.
     ``too_late_ms`` is the event time of each record that was believed to be too late; ``settings_places`` are the
     records of the settings' topic, which loses some to compaction.
     """
@@ -64,6 +71,7 @@ class Intake:
         self.told: list[Told] = []
         self.refunds: list[PlacedRefund] = []
         self.links: list[PlacedLink] = []
+        self.spend: list[SpendReport] = []
         self.dead_letters: dict[Place, DeadLetter] = {}
         self.too_late_ms: dict[Place, int] = {}
         self.settings_places: set[Place] = set()
@@ -88,6 +96,8 @@ class Intake:
                 self.told.append(Told(event, record.timestamp_ms, record.partition in self._settings_gaps))
             elif isinstance(event, PersonLinked):
                 self.links.append(PlacedLink(record.place, event, record.key, hash(record.value)))
+            elif isinstance(event, AdSpent):
+                self.spend.append(SpendReport(event, record.timestamp_ms))
             else:
                 self.accepted.append(event)
                 if isinstance(event, OrderRefunded):

@@ -128,8 +128,8 @@ async def _recompute(
     recomputation.add_intake(links)
     intake = Intake(too_late)
     await _take(log, intake, [each for each in ends if each.topic in CAMPAIGN_TOPICS], begins, ends)
-    for event in intake.take_accepted():
-        recomputation.add_spend(event)
+    for report in intake.spend:
+        recomputation.add_spend(*report)
     recomputation.add_intake(intake)
     say(f"spend and settings: {intake.events_in:,} records")
     return recomputation.finish(len(numbers))
