@@ -58,19 +58,25 @@ def day_text(day: int) -> str:
     return date.fromordinal(date(1970, 1, 1).toordinal() + day - 1).isoformat()
 
 
+def day_of_text(text: str) -> int:
+    """The day of a date; raises ``ValueError`` if it is none.
+
+    >>> day_of_text("2023-11-15")
+    19677
+    """
+    return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal() + 1
+
+
 def amounts(facts: MoneyFacts, known_day: int) -> dict[DueKey, Due]:
     """All that is due at or before ``known_day`` and was not 0 when last looked at, by what was known then.
 
     An amount is looked at each day from its due day on, for 90 days; ``known_day`` is the last day that is booked.
     """
-    first_day = facts.first_day
-    if first_day is None:
-        return {}
     dues = {
         key: due
         for rule in (_spend, _matches, _shares, _guarantees)
         for key, due in rule(facts, known_day)
-        if due.amount_fen and first_day - BOOKED_AGAIN_DAYS <= due.day <= known_day
+        if due.amount_fen and due.day <= known_day
     }
     return dict(sorted(dues.items(), key=lambda item: item[0].place))
 

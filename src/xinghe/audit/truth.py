@@ -8,7 +8,7 @@ only the event structs, the names of the metrics and the lengths of time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -45,6 +45,11 @@ class Recomputation:
         self._newest_ms: dict[int, int] = {}
         for link in links:
             self._seen(link.place.partition, link.event.time_ms)
+
+    @property
+    def person_of(self) -> Mapping[str, str]:
+        """The person of each id that a link names."""
+        return self._links.person_of
 
     def add_partition(self, partition: int, events: Iterable[Any]) -> None:
         """Add all accepted journey events of one partition, which hold whole journeys, but for those of linked ids."""
