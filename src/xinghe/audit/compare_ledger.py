@@ -120,7 +120,22 @@ class LedgerComparison:
                 findings.compared["ledger_entries"] += len(entries)
             for where, field, expected, value in unlawful(campaign_id, entries):
                 findings.add(Difference(KIND, where, field, expected, value), campaign_id=campaign_id)
+            self._compare_shops(campaign_id, entries, findings)
             self._compare_standing(campaign_id, found, findings)
+
+    def _compare_shops(self, campaign_id: str, entries: Sequence[Entry], findings: Findings) -> None:
+        """The shop of each entry is that of the terms of its day."""
+        facts = self._facts.get(campaign_id)
+        for entry in entries:
+            day = day_of_text(entry.day)
+            terms = None if facts is None else facts.terms(day)
+            expected = None if terms is None else terms.shop_id
+            if entry.shop_id != expected:
+                findings.add(
+                    Difference(KIND, entry.entry_id, "shop_id", expected, entry.shop_id),
+                    campaign_id=campaign_id,
+                    is_notice=self._arrivals.may_lack(campaign_id, day),
+                )
 
     def _compare_standing(self, campaign_id: str, found: FoundLedger, findings: Findings) -> None:
         """What stands on the last booked day.

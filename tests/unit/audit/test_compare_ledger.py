@@ -14,9 +14,11 @@ from tests.unit.audit.money import DAY, at_ms, credit, facts, setting, spent
 from tests.unit.audit.test_arrivals import FAR_MS, arrived, seen
 from xinghe.audit.arrivals import Arrivals
 from xinghe.audit.compare_ledger import FoundLedger, LedgerComparison
+from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Findings
 from xinghe.audit.money import expected_entries
 from xinghe.audit.money_facts import MoneyFacts
+from xinghe.audit.report import Report, as_text
 from xinghe.domain.events import LEDGER_ENTRY
 from xinghe.domain.terms import QianchuanRoi
 from xinghe.domain.windows import HOUR_MS
@@ -120,6 +122,7 @@ def pay_twice(found: Entries) -> None:
         (lambda found: found.pop(1), "lines"),
         (swap, "place"),
         (pay_twice, "lines"),
+        (changed(0, shop_id="s2"), "shop_id"),
         (changed(0, shop_id=3), "value"),
         (changed(0, day="2026-02-30"), "value"),
     ],
@@ -148,6 +151,16 @@ def test_what_came_late_is_a_notice() -> None:
     assert (result.differences, result.notices_by_kind.total()) == (0, 1)
     result = findings(entries()[:-4], arrivals=arrivals)
     assert [difference.field for difference in result.shown] == ["spend 2026-11-05"]
+
+
+def test_the_report_says_why_a_value_of_the_ledger_is_a_notice() -> None:
+    arrivals = arrived((seen(view("v", 0), FAR_MS + 5 * 24 * HOUR_MS), 0), (seen(view("w", 0), at_ms(0)), 10))
+    late = findings(entries()[:-2], arrivals=arrivals)
+    text = "\n".join(as_text(Report(Truth(), late, 0, 0, 0, 0.0)))
+    assert "1 values of the ledger differ where something came after its day was booked" in text
+    assert "guarantee 2026-11-01+3d: expected 1000 fen" in text
+    assert text.endswith("0 differences")
+    assert "ledger" not in "\n".join(as_text(Report(Truth(), findings([], watermark_ms=0), 0, 0, 0, 0.0)))
 
 
 def test_a_record_of_another_key_is_named() -> None:
