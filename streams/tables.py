@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streams.agents import (
+    campaign_cohorts,
     campaign_notes,
+    campaign_spend,
     campaign_windows,
     campaigns,
     identities,
@@ -14,10 +16,10 @@ from streams.agents import (
 )
 from streams.engine.table import BytesCodec, StructCodec
 from xinghe.domain.directory import Source
-from xinghe.domain.funnel import Spend
 from xinghe.domain.identity import Link
 from xinghe.domain.journey import JourneyCodec
 from xinghe.domain.shop_models import PathTally
+from xinghe.domain.spend import Report
 
 if TYPE_CHECKING:
     from streams.engine.table import BatchTable
@@ -84,10 +86,16 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             help="Shop and settings of a campaign.",
         ),
         app.Table(
-            campaigns.SPEND,
-            codec=StructCodec(Spend),
+            campaign_spend.SPEND,
+            codec=StructCodec(list[Report]),
             tag=b"p",
             help="Ad spend of a campaign's hour, as reported.",
+        ),
+        app.Table(
+            campaign_cohorts.COHORTS,
+            codec=BytesCodec(),
+            tag=b"h",
+            help="Credit of a campaign's orders of a day, by the days of touches and refunds.",
         ),
         app.Table(
             shop_models.PATHS,

@@ -14,6 +14,7 @@ from xinghe.domain.events import (
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
     JOURNEY_MOVED,
     LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
@@ -78,6 +79,7 @@ def topic_specs(partitions: int = PARTITIONS_DEFAULT) -> list[TopicSpec]:
         ORDER_ATTRIBUTED: {**_ANY_RECORD, **_KEPT},
         CAMPAIGN_FUNNEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
         ATTRIBUTION_MODEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
+        GUARANTEE_POSITION: {**_ANY_RECORD, "cleanup.policy": "compact"},
         # Books are kept for ever.
         LEDGER_ENTRY: {**_ANY_RECORD, "cleanup.policy": "delete", "retention.ms": "-1"},
         # Between tasks: consumed within a second, and kept as long as a stopped group's offsets are.

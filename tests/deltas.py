@@ -8,6 +8,7 @@ import msgspec
 
 from tests.pipeline import Pipeline
 from xinghe.domain import events
+from xinghe.domain.cohorts import CohortRow
 from xinghe.domain.counted import day_number
 from xinghe.domain.delta import Delta, Watermark
 from xinghe.domain.metrics import (
@@ -56,9 +57,10 @@ def send(
     campaign_id: str = "c1",
     shop_id: str = "s1",
     watermark_ms: int = 0,
+    cohorts: Sequence[CohortRow] = (),
 ) -> None:
     """Have the campaigns stage of one partition process a delta."""
-    delta = Delta(0, watermark_ms, [], shop_id, list(counts), list(people))
+    delta = Delta(0, watermark_ms, [], shop_id, list(counts), list(people), list(cohorts))
     pipeline.feed_records(events.CAMPAIGN_DELTA, 0, [(campaign_id.encode(), msgspec.msgpack.encode(delta))])
 
 

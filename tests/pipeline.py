@@ -18,6 +18,7 @@ import msgspec
 import orjson
 
 from streams.agents import journeys
+from streams.agents.campaign_cohorts import COHORTS
 from streams.agents.campaigns import CampaignsProcessor, Committed
 from streams.agents.changed import Changed
 from streams.agents.journeys import JourneysProcessor
@@ -26,6 +27,7 @@ from streams.engine.table import BatchTable, MemoryStore, split_changelog_key
 from streams.partitions import partition_of
 from streams.tables import campaigns_tables, journeys_tables
 from xinghe.domain import events
+from xinghe.domain.cohorts import decode_cohorts
 from xinghe.domain.funnel import (
     NoteKey,
     Row,
@@ -207,7 +209,11 @@ class Pipeline:
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
 
     def feed_records(
-        self, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes | None]]
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes | None, bytes | None]],
+        timestamp_ms: int = BROKER_MS,
     ) -> None:
         """Have a stage process records of one topic partition as one batch."""
         if not records:
@@ -215,12 +221,12 @@ class Pipeline:
         at = (topic, partition)
         batch = []
         for key, value in records:
-            batch.append(FakeRecord(self._offsets[at], BROKER_MS, key, value))
+            batch.append(FakeRecord(self._offsets[at], timestamp_ms, key, value))
             self._offsets[at] += 1
         tasks = self.journeys if topic in journeys.TOPICS else self.campaigns
         tasks[partition].processor.process(Batch(topic, partition, batch, 0))
 
-    def feed(self, batch: Sequence[Any]) -> None:
+    def feed(self, batch: Sequence[Any], timestamp_ms: int = BROKER_MS) -> None:
         """Process decoded events as batches of their topics and partitions, in the order given within each."""
         by_topic: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
         for event in batch:
@@ -228,7 +234,7 @@ class Pipeline:
             value = msgspec.json.encode(event)
             by_topic[event.topic, partition_of(key, self.partitions)].append((key, value))
         for (topic, partition), records in by_topic.items():
-            self.feed_records(topic, partition, records)
+            self.feed_records(topic, partition, records, timestamp_ms)
 
     def _moved(self, partition: int) -> list[Sent]:
         return [
@@ -316,6 +322,14 @@ class Pipeline:
             for sink in self.sinks
             for packed, row in sink.notes.items()
         }
+
+    def cohorts(self) -> dict[str, list[tuple[int, ...]]]:
+        """The rows of the cohorts table, by campaign."""
+        rows: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+        for task in self.campaigns:
+            for packed, value in task.store(COHORTS).items():
+                rows[packed.decode().rsplit("|", 1)[0]] += decode_cohorts(value)
+        return {campaign_id: sorted(theirs) for campaign_id, theirs in rows.items()}
 
     def upserts(self) -> dict[WindowKey, dict[str, Any] | None]:
         """The last funnel upsert of each window."""

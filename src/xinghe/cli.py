@@ -17,6 +17,8 @@ COMMANDS: Final[dict[str, str]] = {
     "watch": "Show the live funnel of every campaign from Redis.",
     "audit": "Recompute the whole truth from the source topics and compare.",
     "trace": "Show why an order is credited as it is: touches, arithmetic, refunds, revisions.",
+    "settle": "Show what is booked for a campaign: who owes whom, by rule and period.",
+    "ledger": "Check that the books are in order.",
     "attribute": "Credit channels by every model, side by side, from a file of paths.",
     "deadletters": "List, show and replay the records that did not fit.",
     "export": "Write attributions or funnel windows to a Parquet file.",

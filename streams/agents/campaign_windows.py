@@ -77,7 +77,8 @@ class CampaignWindows:
         else:
             model = _people_model(timeline(key[0]), key[1], key[2])
             orders = self._change_orders(key[1], packed, change.orders, model)
-        if known is None or change.orders is not None:
+        if known is None or change.orders is not None or change.spent is not None:
+            # What a report takes back is a field less: only a window shown whole loses it.
             changed.whole.add(packed)
         if orders is None and window.is_empty():
             self._windows.delete(packed)

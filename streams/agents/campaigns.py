@@ -10,7 +10,9 @@ from uuid import uuid4
 import msgspec
 import orjson
 
+from streams.agents.campaign_cohorts import CampaignCohorts
 from streams.agents.campaign_notes import CampaignNotes
+from streams.agents.campaign_spend import CampaignSpend
 from streams.agents.campaign_windows import CampaignWindows
 from streams.agents.changed import Changed
 from streams.agents.intake import (
@@ -22,7 +24,8 @@ from streams.agents.shop_models import Computed, ShopModelsTables
 from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.delta import Delta, PathDelta, Watermark
-from xinghe.domain.funnel import Changes, Row, Spend, decode_window, unpack_key, window_metrics
+from xinghe.domain.funnel import Changes, Row, decode_window, unpack_key, window_metrics
+from xinghe.domain.spend import Report
 from xinghe.domain.timeline import Timeline, timeline_of
 from xinghe.domain.windows import FUTURE_MS, MINUTE_MS, end_ms, is_expired, is_final
 
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
     from streams.engine.task import Task
 
 CAMPAIGNS: Final = "campaigns"
-SPEND: Final = "spend"
 CLOCK: Final = "campaigns_clock"
 _CLOCK_KEY: Final = b"clock"
 TOPICS: Final = (
@@ -113,11 +115,12 @@ class CampaignsProcessor:
         self._sink = sink
         self._windows = CampaignWindows(task)
         self._notes = CampaignNotes(task)
+        self._cohorts = CampaignCohorts(task)
+        self._spend = CampaignSpend(task)
         self._models = ShopModelsTables(
             task, partitions=partitions, period_s=model_period_s, executor=executor
         )
         self._campaigns: MemoryStore[Campaign] = task.store(CAMPAIGNS)
-        self._spend: MemoryStore[Spend] = task.store(SPEND)
         self._clock_store: MemoryStore[Clock] = task.store(CLOCK)
         self._dead_letters = DeadLetters(task)
         self._clock = Clock(uuid4().hex, 0, 0, {})
@@ -151,6 +154,8 @@ class CampaignsProcessor:
             self._clock = clock
         self._unpublished = dict.fromkeys(self._windows.opened(self._clock.published_version))
         self._notes.opened()
+        self._cohorts.opened()
+        self._spend.opened()
         self._models.opened()
         self._sequence = last_offset
         self._final_ms = self._watermark_ms
@@ -186,6 +191,7 @@ class CampaignsProcessor:
             campaign_id = record.key.decode()
             self._see_shop(campaign_id, delta.shop_id)
             self._changes.add_counts(campaign_id, delta.counts)
+            self._cohorts.add(campaign_id, delta.cohorts)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
 
@@ -231,15 +237,19 @@ class CampaignsProcessor:
                 detail = f"$.hour_start_ms: {hour_start_ms} is over 10 minutes ahead of the record's {record.timestamp}"
                 self._dead_letters.send(batch, record, "future", detail)
                 continue
-            key = f"{event.campaign_id}|{hour_start_ms}".encode()
-            known = self._spend.get(key)
-            if known is not None and (known.revision, known.event_id) >= (event.revision, event.event_id):
-                continue
-            change_fen = event.spend_fen - (0 if known is None else known.spend_fen)
-            report = Spend(event.revision, event.event_id, event.spend_fen, event.impressions, event.clicks)
-            self._spend.put(key, report)
-            self._changes.add_spend(event.campaign_id, hour_start_ms, change_fen)
-            self._arrived_ms.append(record.timestamp)
+            report = Report(
+                hour_start_ms=hour_start_ms,
+                revision=event.revision,
+                event_id=event.event_id,
+                spend_fen=event.spend_fen,
+                impressions=event.impressions,
+                clicks=event.clicks,
+                recorded_ms=record.timestamp,
+            )
+            change = self._spend.add(event.campaign_id, report)
+            if change is not None:
+                self._changes.add_spend(event.campaign_id, hour_start_ms, change)
+                self._arrived_ms.append(record.timestamp)
 
     def _process_settings(self, batch: Batch) -> None:
         for record in batch.records:
@@ -326,6 +336,8 @@ class CampaignsProcessor:
             self._windows.drop_expired(watermark_ms, windows)
             self._windows.mark_final(self._final_ms, watermark_ms, version, windows)
             self._notes.drop_expired(watermark_ms)
+            self._cohorts.drop_expired(watermark_ms)
+        self._cohorts.prepare(watermark_ms)
         changes, self._changes = self._changes, Changes()
         for key, change in changes.by_window(self._timeline).items():
             if not is_expired(key[1], key[2], watermark_ms):

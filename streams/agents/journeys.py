@@ -23,6 +23,7 @@ from streams.agents.intake import (
 from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.attribution.order_credit import Credit, credits_of
+from xinghe.domain.cohorts import CohortRow
 from xinghe.domain.delta import Changes, Delta, PathDelta, Watermark
 from xinghe.domain.directory import Directory, Names, Source
 from xinghe.domain.identity import Forwarded
@@ -334,7 +335,16 @@ class JourneysProcessor:
             if directory.sources[source].campaign_id is not None:
                 # A coupon claim counts in no metric, yet its campaign's shop must be known.
                 delta_of(directory.campaign_of[source])
-        campaign_of, sources = directory.campaign_of, directory.sources
+        self._fill_deltas(changes, delta_of)
+        for campaign, delta in deltas.items():
+            key = directory.campaigns[campaign].encode()
+            self._task.send(
+                events.CAMPAIGN_DELTA, partition_of(key, self._partitions), key, self._encode(delta)
+            )
+
+    def _fill_deltas(self, changes: Changes, delta_of: Callable[[int], Delta]) -> None:
+        """Put what changed into the deltas; ``delta_of`` answers that of a campaign."""
+        campaign_of, sources = self._directory.campaign_of, self._directory.sources
         for (source, minute, metric), change in changes.counts.items():
             if change:
                 row = (sources[source].note_id or None, minute, metric, change)
@@ -342,11 +352,10 @@ class JourneysProcessor:
         for (campaign, day, metric), change in changes.people.items():
             if change:
                 delta_of(campaign).people.append((day, metric, change))
-        for campaign, delta in deltas.items():
-            key = directory.campaigns[campaign].encode()
-            self._task.send(
-                events.CAMPAIGN_DELTA, partition_of(key, self._partitions), key, self._encode(delta)
-            )
+        for (campaign, touch_day, order_day, day, model), amounts in changes.cohorts.items():
+            if any(amounts):
+                cohort = CohortRow(touch_day, order_day, day, model, *amounts)
+                delta_of(campaign).cohorts.append(cohort)
 
     def _send_path_deltas(self, changes: Changes) -> None:
         """One record per shop whose path counts changed."""

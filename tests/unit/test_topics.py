@@ -10,6 +10,7 @@ from xinghe.domain.events import (
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
     JOURNEY_MOVED,
     LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
@@ -32,6 +33,7 @@ def test_every_topic_of_the_contract_is_there_once() -> None:
             JOURNEY_MOVED,
             PATH_DELTA,
             ATTRIBUTION_MODEL,
+            GUARANTEE_POSITION,
             LEDGER_ENTRY,
             JOURNEYS_CHANGELOG,
             CAMPAIGNS_CHANGELOG,
@@ -58,7 +60,14 @@ def test_a_dead_letter_has_room_for_the_largest_record_and_its_headers() -> None
 
 @pytest.mark.parametrize(
     "name",
-    [CampaignConfigured.topic, CAMPAIGN_FUNNEL, ATTRIBUTION_MODEL, JOURNEYS_CHANGELOG, CAMPAIGNS_CHANGELOG],
+    [
+        CampaignConfigured.topic,
+        CAMPAIGN_FUNNEL,
+        ATTRIBUTION_MODEL,
+        GUARANTEE_POSITION,
+        JOURNEYS_CHANGELOG,
+        CAMPAIGNS_CHANGELOG,
+    ],
 )
 def test_what_is_kept_for_ever_is_compacted(name: str) -> None:
     assert SPECS[name].config["cleanup.policy"] == "compact"
@@ -75,4 +84,4 @@ def test_all_others_end() -> None:
     ending.remove(LEDGER_ENTRY)
 
     assert all(int(SPECS[name].config["retention.ms"]) > 0 for name in ending)
-    assert len(ending) == len(SPECS) - 6
+    assert len(ending) == len(SPECS) - 7

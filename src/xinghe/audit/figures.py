@@ -81,8 +81,8 @@ class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
     ``chosen`` has, window by window, the counted metrics of orders by the models that the campaign's settings chose
-    for its minutes. ``refunds`` are those of an order that count, in the order in which they do. ``spend_reports`` are
-    those of which the hour counts, ``all_spend_reports`` those before them too, by campaign. ``partitions`` is how
+    for its minutes. ``refunds`` are those of an order that count, in the order in which they do. ``spent`` has what spend
+    reports tell, ``spend_reports`` those of which the hour counts, ``all_spend_reports`` those before them too, by campaign. ``partitions`` is how
     many the journeys stage has, ``watermarks_ms`` of those that have accepted an event. ``impossible_too_late`` are the dead letters
     (by place, the event's time) refused as too late that cannot have been,
     ``settings_places`` the records that the settings' compacted topic still has.
@@ -101,7 +101,7 @@ class Truth:
 
     counts: dict[WindowKey, Counts] = field(default_factory=dict)
     chosen: dict[WindowKey, Counts] = field(default_factory=dict)
-    spend_fen: dict[WindowKey, int] = field(default_factory=dict)
+    spent: dict[WindowKey, Counts] = field(default_factory=dict)
     note_counts: dict[NoteKey, Counts] = field(default_factory=dict)
     note_day_counts: dict[NoteDayKey, Counts] = field(default_factory=dict)
     orders: dict[OrderKey, Attribution] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class Truth:
     @property
     def campaigns(self) -> set[str]:
         """Campaigns with something counted or spent."""
-        return {campaign_id for campaign_id, _, _ in self.counts.keys() | self.spend_fen.keys()}
+        return {campaign_id for campaign_id, _, _ in self.counts.keys() | self.spent.keys()}
 
     @property
     def window_keys(self) -> set[WindowKey]:
@@ -156,7 +156,7 @@ class Truth:
 
         What only another model than the chosen one counted makes a window as well: a setting may yet choose it.
         """
-        return {key for key in self.counts.keys() | self.spend_fen.keys() if not self.is_expired(key)}
+        return {key for key in self.counts.keys() | self.spent.keys() if not self.is_expired(key)}
 
     @property
     def windows(self) -> dict[WindowKey, dict[str, int]]:
@@ -189,9 +189,7 @@ class Truth:
             shown |= _by_model(counts)
         if key[1] == "total":
             shown |= {name: counts.get(name, 0) for name in AUDIENCE_NAMES}
-        if key in self.spend_fen:
-            shown["spend_fen"] = self.spend_fen[key]
-        return shown
+        return shown | self.spent.get(key, {})
 
     def note_metrics(self, key: NoteKey) -> dict[str, int]:
         """The metrics of a note of a campaign, to date; all 0 where nothing was counted."""

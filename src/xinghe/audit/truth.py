@@ -122,9 +122,12 @@ class Recomputation:
         truth.partitions = partitions
         self._add_linked()
         for (campaign_id, hour_start_ms), report in truth.spend_reports.items():
+            amounts = report_amounts(report)
             for size in SPEND_SIZES:
                 key = (campaign_id, size, window_start_ms(size, hour_start_ms))
-                truth.spend_fen[key] = truth.spend_fen.get(key, 0) + report.spend_fen
+                spent = truth.spent.setdefault(key, {})
+                for name, amount in amounts.items():
+                    spent[name] = spent.get(name, 0) + amount
         truth.choose_models()
         for campaign_id, settings in truth.settings.items():
             change = settings.late_change(truth.watermark_ms)
@@ -184,6 +187,14 @@ class Recomputation:
                 truth.waiting_of |= dict.fromkeys(letters, key)
             elif key in truth.unsure:
                 truth.unsure_letters |= _letters("refund_exceeds_order", firsts.values())
+
+
+def report_amounts(report: AdSpent) -> dict[str, int]:
+    """R19: what an hour's report adds; impressions and clicks only where it has both."""
+    amounts = {"spend_fen": report.spend_fen, "spend_hours": 1}
+    if report.impressions is None or report.clicks is None:
+        return amounts
+    return amounts | {"impressions": report.impressions, "clicks": report.clicks, "ctr_hours": 1}
 
 
 def _letters(reason: str, refunds: Iterable[PlacedRefund]) -> dict[Place, DeadLetter]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec import structs
 
 from xinghe.domain.audience import audiences_in, facts_by_shop
+from xinghe.domain.cohorts import add_amounts
 from xinghe.domain.counted import CELL_BYTES, any_day, cells_in, day_number, pack_cell, unpack_cell
 from xinghe.domain.directory import Directory
 from xinghe.domain.identity import MovedJourney, MovedTouch
@@ -37,19 +38,21 @@ def take_out(rules: JourneyRules, journey: Journey) -> MovedJourney:
     for campaign, stage in rules.audience.stages(journey.audience).items():
         people[campaign, TOTAL, FIRST_AUDIENCE + stage] -= 1
     for order in journey.orders or ():
+        figures = figures_of(order, rules.directory, rules.windows.half_life_ms)
+        for counted, amount in figures.counts.items():
+            counts[counted] -= amount
+        add_amounts(rules.changes.cohorts, figures.cohorts, -1)
         count_path(order, rules.directory, rules.changes, -1)
     return _packed(rules.directory, journey)
 
 
 def _counted(rules: JourneyRules, journey: Journey) -> Iterator[tuple[tuple[int, int, int], int]]:
-    """What the rows of a journey count: (source, minute, metric), amount."""
+    """What the rows of a journey count, but for orders: (source, minute, metric), amount."""
     for segment in journey.touches:
         for touch in touches_in(segment):
             yield (touch.source, touch.time_ms // MINUTE_MS, rules.metric_of_kind(touch.kind)), 1
     for row in _conversions(journey):
         yield (row.credited, row.time_ms // MINUTE_MS, CONVERSION_METRIC[row.kind]), 1
-    for order in journey.orders or ():
-        yield from figures_of(order, rules.directory, rules.windows.half_life_ms).counts.items()
 
 
 def _cells(directory: Directory, journey: Journey) -> Iterator[bytes]:

@@ -6,13 +6,12 @@ from collections import defaultdict
 from typing import Final, NamedTuple
 
 from xinghe.domain.attribution.order_credit import Credit, credits_of
+from xinghe.domain.cohorts import NO_AMOUNTS, Amounts, CohortCell
 from xinghe.domain.counted import day_number, pack_cell
 from xinghe.domain.directory import Directory
-from xinghe.domain.metrics import COUNTED_INDEX, MODEL_COUNTED_INDEX, MODEL_PEOPLE_INDEX, MODELS
+from xinghe.domain.metrics import COUNTED_INDEX, LAG_DAYS, MODEL_COUNTED_INDEX, MODEL_PEOPLE_INDEX, MODELS
 from xinghe.domain.order import Order, counting_refunds
 from xinghe.domain.windows import DAY_MS, MINUTE_MS
-
-_LAG_DAYS: Final = (7, 15, 30)
 
 
 class _Metrics(NamedTuple):
@@ -22,7 +21,7 @@ class _Metrics(NamedTuple):
     gmv_fen: int
     direct_gmv_fen: int
     halo_gmv_fen: int
-    within_lag: tuple[tuple[int, int], ...]
+    within_lag: tuple[tuple[int, int, int], ...]
     refunds: int
     refund_fen: int
     repurchases: int
@@ -40,7 +39,9 @@ def _metrics(model: int) -> _Metrics:
         gmv_fen=counted["gmv_fen"],
         direct_gmv_fen=counted["direct_gmv_fen"],
         halo_gmv_fen=counted["halo_gmv_fen"],
-        within_lag=tuple((days * DAY_MS, counted[f"gmv_{days}d_fen"]) for days in _LAG_DAYS),
+        within_lag=tuple(
+            (days * DAY_MS, counted[f"gmv_{days}d_fen"], counted[f"refund_{days}d_fen"]) for days in LAG_DAYS
+        ),
         refunds=counted["refunds"],
         refund_fen=counted["refund_fen"],
         repurchases=counted["repurchases"],
@@ -58,17 +59,22 @@ _COUPON_GMV_FEN: Final = COUNTED_INDEX["coupon_gmv_fen"]
 
 
 class Figures(NamedTuple):
-    """``counts`` by (source number, minute, counted metric); ``people`` are packed cells of distinct people."""
+    """``counts`` by (source number, minute, counted metric); ``people`` are packed cells of distinct people.
+
+    ``cohorts`` are of touches with a campaign only.
+    """
 
     counts: dict[tuple[int, int, int], int]
     people: bytes
+    cohorts: dict[CohortCell, Amounts]
 
 
 def figures_of(order: Order, directory: Directory, half_life_ms: int) -> Figures:
     """All that an order adds, with its refunds, by every model."""
     counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     people: set[tuple[int, int]] = set()
-    for metrics, credits_ in zip(_METRICS, credits_of(order, half_life_ms), strict=True):
+    by_model = credits_of(order, half_life_ms)
+    for metrics, credits_ in zip(_METRICS, by_model, strict=True):
         campaigns = _add_credits(counts, order, credits_, metrics, directory)
         for campaign, source in campaigns.items():
             people.add((campaign, metrics.buyers))
@@ -86,7 +92,7 @@ def figures_of(order: Order, directory: Directory, half_life_ms: int) -> Figures
         counts[source, minute, _COUPON_GMV_FEN] += order.amount_fen
     day = day_number(order.time_ms)
     cells = b"".join(pack_cell(campaign, metric, day) for campaign, metric in sorted(people))
-    return Figures(counts, cells)
+    return Figures(counts, cells, _cohorts(order, by_model, directory))
 
 
 def _add_credits(
@@ -112,10 +118,33 @@ def _add_credits(
         is_direct = directory.is_direct(source, order.target)
         counts[source, minute, metrics.direct_gmv_fen if is_direct else metrics.halo_gmv_fen] += gmv_fen
         lag_ms = order.time_ms - touch.time_ms
-        for within_ms, metric in metrics.within_lag:
+        for within_ms, gmv_metric, refund_metric in metrics.within_lag:
             if lag_ms <= within_ms:
-                counts[source, minute, metric] += gmv_fen
+                counts[source, minute, gmv_metric] += gmv_fen
+                for refund_minute, taken_fen in zip(refund_minutes, refund_fen, strict=True):
+                    counts[source, refund_minute, refund_metric] += taken_fen
     return campaigns
+
+
+def _cohorts(order: Order, by_model: list[list[Credit]], directory: Directory) -> dict[CohortCell, Amounts]:
+    """The cohorts of an order's credits."""
+    cohorts: dict[CohortCell, Amounts] = {}
+    order_day = day_number(order.time_ms)
+    refund_days = [day_number(refund.time_ms) for refund in counting_refunds(order)]
+    sources, campaign_of = directory.sources, directory.campaign_of
+    for model, credits_ in enumerate(by_model):
+        for touch, orders_micros, gmv_fen, refund_fen in credits_:
+            if touch is None or sources[touch.source].campaign_id is None:
+                continue
+            campaign, touch_day = campaign_of[touch.source], day_number(touch.time_ms)
+            cell = campaign, touch_day, order_day, order_day, model
+            orders, gmv, taken = cohorts.get(cell, NO_AMOUNTS)
+            cohorts[cell] = orders + orders_micros, gmv + gmv_fen, taken
+            for day, taken_fen in zip(refund_days, refund_fen, strict=True):
+                cell = campaign, touch_day, order_day, day, model
+                orders, gmv, taken = cohorts.get(cell, NO_AMOUNTS)
+                cohorts[cell] = orders, gmv, taken + taken_fen
+    return cohorts
 
 
 def _add_repurchase(

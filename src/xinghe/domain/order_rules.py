@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from xinghe.domain.attribution.last_touch import last_touch
 from xinghe.domain.attribution.order_credit import path_of
+from xinghe.domain.cohorts import add_amounts
 from xinghe.domain.counted import any_day, cells_in, has_cell, unpack_cell
 from xinghe.domain.coupons import redeemed
 from xinghe.domain.delta import Changes
@@ -226,13 +227,16 @@ class OrderRules:
         after: set[bytes] = set()
         counts = self._changes.counts
         for order in known.values():
-            for cell, amount in figures_of(order, self._directory, self._windows.half_life_ms).counts.items():
+            figures = figures_of(order, self._directory, self._windows.half_life_ms)
+            for cell, amount in figures.counts.items():
                 counts[cell] -= amount
+            add_amounts(self._changes.cohorts, figures.cohorts, -1)
             before.update(cells_in(order.people))
         for order in edits.values():
             figures = figures_of(order, self._directory, self._windows.half_life_ms)
             for cell, amount in figures.counts.items():
                 counts[cell] += amount
+            add_amounts(self._changes.cohorts, figures.cohorts, 1)
             order.people = figures.people
             after.update(cells_in(order.people))
         self._count_paths(known, edits)

@@ -16,9 +16,12 @@ from xinghe.domain.events import (
     ATTRIBUTION_MODEL,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
     LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
 )
+from xinghe.domain.guarantee import Gate, Status
+from xinghe.domain.terms import Basis, Conversion, Form, Measure
 from xinghe.domain.windows import Size
 
 TouchKind = Literal["view", "like", "comment", "collect", "share", "follow", "ad_click", "coupon_claim"]
@@ -277,6 +280,98 @@ class ShopModels(Struct, frozen=True):
     models: ModelCredits
 
 
+DateText = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class GuaranteePosition(Struct, frozen=True, omit_defaults=True):
+    """Where a campaign's guarantee stands by all that is known; the last record is the truth.
+
+    Days are dates of Asia/Shanghai, amounts are rounded down. What is unknown has no field. A null value says that the campaign
+    has no guarantee any more.
+    """
+
+    topic: ClassVar[str] = GUARANTEE_POSITION
+    key: ClassVar[str] = "campaign_id"
+    campaign_id: Annotated[str, Meta(min_length=1, description="The campaign that has the guarantee.")]
+    shop_id: Annotated[str, Meta(min_length=1, description="The shop by the campaign's terms.")]
+    first_day: Annotated[DateText, Meta(description="The first observed day.")]
+    last_observed_day: Annotated[DateText, Meta(description="The last observed day.")]
+    settlement_day: Annotated[DateText, Meta(description="The day at whose end it is settled.")]
+    status: Annotated[
+        Status,
+        Meta(
+            description="planned, observing, waiting for the settlement once all days are observed, settled."
+        ),
+    ]
+    days_left: Annotated[
+        int, Meta(ge=0, description="Until the settlement, the day of the watermark included.")
+    ]
+    measure: Annotated[Measure, Meta(description="Whether it promises a ROI or a cost per conversion.")]
+    conversion: Annotated[Conversion, Meta(description="What counts as a conversion.")]
+    basis: Annotated[Basis, Meta(description="Whether a ROI is of GMV gross, or net of refunds.")]
+    form: Annotated[Form, Meta(description="How a payout is paid.")]
+    hours_reported: Annotated[int, Meta(ge=0, description="Hours of the observed days whose spend is known.")]
+    hours: Annotated[int, Meta(ge=24, description="All hours of the observed days.")]
+    gmv_fen: Annotated[int, Meta(description="Credited gross GMV that counts, in fen.")]
+    refund_fen: Annotated[int, Meta(description="Refunds of it, in fen.")]
+    conversions_micros: Annotated[int, Meta(description="Conversions that count, in millionths.")]
+    earned_fen: Annotated[
+        int,
+        Meta(description="The spend that GMV or conversions are worth by the targets of their days, in fen."),
+    ]
+    shortfall_fen: Annotated[int, Meta(ge=0, description="The payout without cap and gates, in fen.")]
+    expected_payout_fen: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="The payout, were the settlement now, in fen; 0 while the gate edits, conversions or trigger does not "
+            "hold.",
+        ),
+    ]
+    gates: Annotated[list[Gate], Meta(description="What a payout depends on: all must hold.")]
+    forecast: Annotated[
+        Literal["known", "too_little_data"],
+        Meta(
+            description="Whether the final GMV of touches of the observed days can be forecast from older ones; those of the "
+            "day of the watermark and later are left out."
+        ),
+    ]
+    target_roi_micros: Annotated[
+        int | None,
+        Meta(description="The ROI to reach by the newest terms that count, in millionths; only of roi."),
+    ] = None
+    bid_fen: Annotated[
+        int | None,
+        Meta(description="The bid for a conversion by the newest terms that count, in fen; only of cost."),
+    ] = None
+    spend_fen: Annotated[
+        int | None, Meta(description="Spend of the observed days, in fen; absent until an hour was reported.")
+    ] = None
+    roi_micros: Annotated[int | None, Meta(description="gmv_fen per spend_fen, in millionths.")] = None
+    roi_net_micros: Annotated[
+        int | None, Meta(description="gmv_fen less refund_fen per spend_fen, in millionths.")
+    ] = None
+    cost_per_conversion_fen: Annotated[
+        int | None, Meta(description="spend_fen per conversion, in fen; absent without one.")
+    ] = None
+    payout_fen: Annotated[int | None, Meta(description="The payout, in fen; absent until it is settled.")] = (
+        None
+    )
+    forecast_gmv_fen: Annotated[
+        int | None,
+        Meta(description="The final GMV by Mack's chain ladder, in fen; absent with too little data."),
+    ] = None
+    forecast_low_fen: Annotated[
+        int | None, Meta(description="The forecast less 1.96 standard errors, in fen.")
+    ] = None
+    forecast_high_fen: Annotated[
+        int | None, Meta(description="The forecast plus 1.96 standard errors, in fen.")
+    ] = None
+    forecast_standard_error_fen: Annotated[
+        int | None, Meta(description="The standard error of the forecast, in fen.")
+    ] = None
+
+
 class LedgerEntry(Struct, frozen=True):
     """One line of a journal of a campaign's books, which are double entry: the lines of a journal add up to 0.
 
@@ -306,10 +401,7 @@ class LedgerEntry(Struct, frozen=True):
             "(first day and length), share 2026-11, clawback 2026-11/2026-12-20 (month and day of the refunds).",
         ),
     ]
-    day: Annotated[
-        str,
-        Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="The day that was booked, of Asia/Shanghai."),
-    ]
+    day: Annotated[DateText, Meta(description="The day that was booked, of Asia/Shanghai.")]
     time_ms: Annotated[
         int,
         Meta(ge=0, description="The end of that day (its first millisecond after), in ms since 1970 UTC."),
@@ -357,8 +449,9 @@ class DeadLetterHeaders(Struct, frozen=True):
     source_offset: Annotated[str, Meta(pattern="^[0-9]+$", description="Its offset there, a decimal number.")]
 
 
-OutputRecord = OrderAttributed | FunnelUpsert | ShopModels | LedgerEntry
+OutputRecord = OrderAttributed | FunnelUpsert | ShopModels | GuaranteePosition | LedgerEntry
 OUTPUT_RECORDS: dict[str, type[OutputRecord]] = {
-    record.topic: record for record in (OrderAttributed, FunnelUpsert, ShopModels, LedgerEntry)
+    record.topic: record
+    for record in (OrderAttributed, FunnelUpsert, ShopModels, GuaranteePosition, LedgerEntry)
 }
 """Output topic to the struct of its values; dead letters have the bytes of any record instead."""

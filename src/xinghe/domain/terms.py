@@ -271,7 +271,12 @@ def terms_of(settings: Sequence[CampaignConfigured], day: int) -> CampaignConfig
 def model_of(settings: Sequence[CampaignConfigured], day: int) -> int:
     """The model of a day's money as an index into ``MODELS``; ``last_touch`` without terms and for data-driven models."""
     terms = terms_of(settings, day)
-    return 0 if terms is None else _INDEX_OF.get(terms.model, 0)
+    return 0 if terms is None else model_index(terms)
+
+
+def model_index(terms: CampaignConfigured) -> int:
+    """The model of terms as an index into ``MODELS``."""
+    return _INDEX_OF.get(terms.model, 0)
 
 
 def exact_roi(target_roi: float) -> Fraction:

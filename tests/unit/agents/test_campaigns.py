@@ -11,6 +11,7 @@ from tests.deltas import LAST_TOUCH, counted, credited, person, send, tell_water
 from tests.pipeline import BROKER_MS, Pipeline, Sent
 from xinghe.domain.events import CAMPAIGN_FUNNEL, AdSpent, CampaignConfigured
 from xinghe.domain.funnel import WindowKey, decode_window
+from xinghe.domain.metrics import SPENT_NAMES
 from xinghe.domain.windows import DAY_MS, FUTURE_MS, HOUR_MS, MINUTE_MS
 
 SPENT = AdSpent.topic
@@ -183,6 +184,39 @@ class TestSpend:  # R10
         assert windows["c1", "1h", HOUR_START_MS]["spend_fen"] == 0
         assert "spend_fen" not in windows["c1", "1h", HOUR_START_MS + 5 * HOUR_MS]
         assert "spend_fen" not in windows["c1", "1m", HOUR_START_MS + 5 * HOUR_MS]
+
+    def test_hours_and_those_with_impressions_and_clicks_are_counted(self) -> None:  # R19
+        pipeline = Pipeline(1)
+        reports = [
+            report("a", 100, 1),
+            report("b", 20, 1, MIDNIGHT_MS),
+            report("c", 3, 1, MIDNIGHT_MS - HOUR_MS),
+        ]
+        told = msgspec.structs.replace(reports[1], impressions=50, clicks=2)
+        pipeline.feed([reports[0], told, msgspec.structs.replace(reports[2], impressions=9)])
+        pipeline.settle()
+        windows = pipeline.windows()
+        expected = {"spend_fen": 123, "spend_hours": 3, "impressions": 50, "clicks": 2, "ctr_hours": 1}
+        assert spent(windows["c1", "total", 0]) == expected
+        assert spent(windows["c1", "1d", MIDNIGHT_MS]) == expected | {"spend_fen": 120, "spend_hours": 2}
+        assert spent(windows["c1", "1h", HOUR_START_MS]) == {"spend_fen": 100, "spend_hours": 1}
+
+    def test_what_a_revision_does_not_tell_any_more_is_unknown_again_also_in_the_sink(self) -> None:
+        pipeline = Pipeline(1)
+        pipeline.feed([msgspec.structs.replace(report("a", 5, 1), impressions=50, clicks=2)])
+        pipeline.settle()
+        assert spent(pipeline.windows()["c1", "total", 0])["clicks"] == 2
+        pipeline.feed([report("b", 5, 2)])
+        pipeline.campaigns[0].processor.prepare()
+        # A window that is not shown whole would keep the fields that Redis has of it.
+        changed = pipeline.campaigns[0].processor._committing.windows
+        assert changed.rows.keys() == changed.whole
+        pipeline.settle()
+        assert spent(pipeline.windows()["c1", "total", 0]) == {"spend_fen": 5, "spend_hours": 1}
+
+
+def spent(metrics: dict[str, int]) -> dict[str, int]:
+    return {name: metrics[name] for name in SPENT_NAMES if name in metrics}
 
 
 class TestShop:  # R13
