@@ -20,6 +20,8 @@ from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.findings import Findings
 from xinghe.audit.record import Place, SourceRecord
 from xinghe.audit.truth import truth_of_records
+from xinghe.domain.cohorts import CohortRow
+from xinghe.domain.counted import day_start_ms
 from xinghe.domain.events import (
     CAMPAIGN_EVENTS,
     AdSpent,
@@ -210,12 +212,24 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
             assert upsert["shop_id"] in shops, key
     assert pipeline.notes() == truth.notes
     assert pipeline.note_days() == truth.note_days
-    cohorts = {campaign_id: cohorts_of(truth, campaign_id) for campaign_id in truth.cohorts}
-    assert pipeline.cohorts() == {campaign_id: rows for campaign_id, rows in cohorts.items() if rows}
+    assert pipeline.cohorts() == kept_cohorts(truth)
     assert_attributions(truth, pipeline)
     assert_models(truth, pipeline)
     assert_refund_letters(truth, run)
     assert_accounted_for(truth, run)
+
+
+def kept_cohorts(truth: Truth) -> dict[str, list[CohortRow]]:
+    """The cohorts of each campaign whose order day is still kept, ascending."""
+    rows = {
+        campaign_id: sorted(
+            CohortRow(key.touch_day, key.order_day, key.day, MODELS.index(key.model), *amounts)
+            for key, amounts in cohorts.items()
+            if not truth.is_expired((campaign_id, "1d", day_start_ms(key.order_day)))
+        )
+        for campaign_id, cohorts in cohorts_of(truth).items()
+    }
+    return {campaign_id: kept for campaign_id, kept in rows.items() if kept}
 
 
 def assert_accounted_for(truth: Truth, run: Run) -> None:

@@ -1,72 +1,72 @@
-"""Cohorts (ARCHITECTURE.md, R18): what the orders of a campaign give it by the days of touch, order and change."""
+"""Cohorts of a campaign's credit: by the days of the touch, of the order and of the change (ARCHITECTURE.md, R18)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-from xinghe.audit.credit import Credit
-from xinghe.audit.figures import CohortKey, Truth
-from xinghe.domain.events import OrderPaid, OrderRefunded
-from xinghe.domain.metrics import MODELS
-from xinghe.domain.windows import DAY_MS, SHANGHAI_OFFSET_MS
+from xinghe.audit.credit import Attribution, taken_back
+from xinghe.audit.figures import Truth
+from xinghe.domain.counted import day_number
+from xinghe.domain.events import OrderRefunded
 
 
-class Cohort(NamedTuple):
-    """The credit by one model, ``MODELS[model]``; days count from 1 for 1970-01-01 in Shanghai."""
+class CohortKey(NamedTuple):
+    """A rule model and three days (`counted.day_number`).
 
+    ``day`` is the order's own for what it brought, and that of the refund for what one took back.
+    """
+
+    model: str
     touch_day: int
     order_day: int
     day: int
-    model: int
-    orders_micros: int
-    gmv_fen: int
-    refund_fen: int
 
 
-def day_of(time_ms: int) -> int:
-    """The number of the day that holds ``time_ms``.
+class CohortSum(NamedTuple):
+    """The credit of a cohort."""
 
-    >>> day_of(-28_800_001), day_of(-28_800_000), day_of(0)
-    (0, 1, 1)
-    """
-    return (time_ms + SHANGHAI_OFFSET_MS) // DAY_MS + 1
-
-
-def first_ms_of(day: int) -> int:
-    """The first millisecond of a day."""
-    return (day - 1) * DAY_MS - SHANGHAI_OFFSET_MS
+    orders_micros: int = 0
+    gmv_fen: int = 0
+    refund_fen: int = 0
 
 
-def cohorts_of(truth: Truth, campaign_id: str) -> list[Cohort]:
-    """The cohorts of a campaign whose order day is still kept, ascending; of what comes to 0 there is none."""
-    rows: dict[CohortKey, dict[str, int]] = truth.cohorts.get(campaign_id, {})
-    return [
-        Cohort(*key, amounts["orders_micros"], amounts["gmv_fen"], amounts["refund_fen"])
-        for key, amounts in sorted(rows.items())
-        if any(amounts.values()) and not truth.is_expired((campaign_id, "1d", first_ms_of(key[1])))
-    ]
+Cohorts = dict[CohortKey, CohortSum]
+"""Those of one campaign; what is 0 in all is absent."""
 
 
-def add_credit(truth: Truth, order: OrderPaid, model: str, credit: Credit) -> None:
-    """The credit stands at the order's own day."""
-    _add(truth, order, order.time_ms, model, credit, "orders_micros", credit.orders_micros)
-    _add(truth, order, order.time_ms, model, credit, "gmv_fen", credit.gmv_fen)
+def cohorts_of(truth: Truth, campaign_ids: Container[str] | None = None) -> dict[str, Cohorts]:
+    """The cohorts of each campaign with a ``campaign_id``, or of those of ``campaign_ids``."""
+    cohorts: dict[str, Cohorts] = defaultdict(dict)
+    for key, order in truth.orders.items():
+        _add_order(cohorts, order, truth.refunds.get(key, ()), campaign_ids)
+    return dict(cohorts)
 
 
-def add_refund(
-    truth: Truth, order: OrderPaid, refund: OrderRefunded, model: str, credit: Credit, taken_fen: int
+def _add_order(
+    cohorts: dict[str, Cohorts],
+    order: Attribution,
+    refunds: Sequence[OrderRefunded],
+    campaign_ids: Container[str] | None,
 ) -> None:
-    """What a refund takes back of a credit stands at the refund's day."""
-    _add(truth, order, refund.time_ms, model, credit, "refund_fen", taken_fen)
+    order_day = day_number(order.time_ms)
+    for model, given in order.credits.items():
+        shares = taken_back(given, [refund.amount_fen for refund in refunds])
+        for place, credit in enumerate(given):
+            if ":" in credit.campaign_id or credit.touch_time_ms is None:
+                continue
+            if campaign_ids is not None and credit.campaign_id not in campaign_ids:
+                continue
+            into, touch_day = cohorts[credit.campaign_id], day_number(credit.touch_time_ms)
+            brought = CohortSum(credit.orders_micros, credit.gmv_fen)
+            _add(into, CohortKey(model, touch_day, order_day, order_day), brought)
+            for refund, taken_fen in zip(refunds, shares, strict=True):
+                key = CohortKey(model, touch_day, order_day, day_number(refund.time_ms))
+                _add(into, key, CohortSum(refund_fen=taken_fen[place]))
 
 
-def _add(
-    truth: Truth, order: OrderPaid, time_ms: int, model: str, credit: Credit, name: str, amount: int
-) -> None:
-    """Add to a cohort; what has no campaign (organic, unattributed) is in none."""
-    if credit.touch_time_ms is None or credit.campaign_id.startswith("organic:"):
-        return
-    key = day_of(credit.touch_time_ms), day_of(order.time_ms), day_of(time_ms), MODELS.index(model)
-    rows = truth.cohorts.setdefault(credit.campaign_id, {})
-    rows.setdefault(key, defaultdict(int))[name] += amount
+def _add(into: Cohorts, key: CohortKey, amounts: CohortSum) -> None:
+    if any(amounts):
+        before = into.get(key, CohortSum())
+        into[key] = CohortSum(*(one + other for one, other in zip(before, amounts, strict=True)))

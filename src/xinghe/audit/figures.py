@@ -9,10 +9,10 @@ from typing import Final
 
 from xinghe.audit.campaign_settings import DEFAULT_MODEL, CampaignSettings
 from xinghe.audit.credit import Attribution
-from xinghe.audit.intake import DeadLetter
+from xinghe.audit.intake import DeadLetter, SpendReport
 from xinghe.audit.record import Place
 from xinghe.audit.shop_models import PathSum
-from xinghe.domain.events import AdSpent
+from xinghe.domain.events import AdSpent, OrderRefunded
 from xinghe.domain.metrics import (
     AUDIENCE_NAMES,
     COUNTED_NAMES,
@@ -41,10 +41,9 @@ OrderKey = tuple[str, str]
 """Person, order: an order id names one order of one person."""
 RefundKey = tuple[str, str]
 """Person, ``event_id`` of a refund."""
-CohortKey = tuple[int, int, int, int]
-"""Day of the touch, of the order, of the change, index of the model (`audit/cohorts.py`)."""
 Counts = dict[str, int]
 """Amounts by metric; those of orders by ``name:model``. What is 0 is absent."""
+
 
 SIZES: Final = ("1m", "1h", "1d", "total")
 PEOPLE_SIZES: Final = ("1d", "total")
@@ -82,7 +81,8 @@ class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
     ``chosen`` has, window by window, the counted metrics of orders by the models that the campaign's settings chose
-    for its minutes. ``spent`` has what spend reports tell, ``cohorts`` those of each campaign, expired ones too. ``partitions`` is how
+    for its minutes. ``refunds`` are those of an order that count, in the order in which they do. ``spent`` has what spend
+    reports tell, ``spend_reports`` those of which the hour counts, ``all_spend_reports`` those before them too, by campaign. ``partitions`` is how
     many the journeys stage has, ``watermarks_ms`` of those that have accepted an event. ``impossible_too_late`` are the dead letters
     (by place, the event's time) refused as too late that cannot have been,
     ``settings_places`` the records that the settings' compacted topic still has.
@@ -102,10 +102,10 @@ class Truth:
     counts: dict[WindowKey, Counts] = field(default_factory=dict)
     chosen: dict[WindowKey, Counts] = field(default_factory=dict)
     spent: dict[WindowKey, Counts] = field(default_factory=dict)
-    cohorts: dict[str, dict[CohortKey, dict[str, int]]] = field(default_factory=dict)
     note_counts: dict[NoteKey, Counts] = field(default_factory=dict)
     note_day_counts: dict[NoteDayKey, Counts] = field(default_factory=dict)
     orders: dict[OrderKey, Attribution] = field(default_factory=dict)
+    refunds: dict[OrderKey, list[OrderRefunded]] = field(default_factory=dict)
     paths: dict[str, dict[tuple[str, ...], PathSum]] = field(default_factory=dict)
     settings: defaultdict[str, CampaignSettings] = field(
         default_factory=lambda: defaultdict(CampaignSettings)
@@ -113,6 +113,7 @@ class Truth:
     shops_configured: dict[str, set[str]] = field(default_factory=dict)
     shops_seen: dict[str, set[str]] = field(default_factory=dict)
     spend_reports: dict[tuple[str, int], AdSpent] = field(default_factory=dict)
+    all_spend_reports: dict[str, list[SpendReport]] = field(default_factory=dict)
     refused: set[RefundKey] = field(default_factory=set)
     waiting: dict[RefundKey, bool] = field(default_factory=dict)
     unsure: set[RefundKey] = field(default_factory=set)

@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from xinghe.audit.audience import audience_of
-from xinghe.audit.cohorts import add_credit, add_refund
 from xinghe.audit.coupons import redemptions
 from xinghe.audit.credit import Attribution, Credit, credits_of, taken_back
 from xinghe.audit.figures import PEOPLE_SIZES, SIZES, Truth, WindowKey, window_start_ms
@@ -126,6 +125,8 @@ class Journey:
                 self._add_repurchase(truth, order, model, purchase, first)
         self._add_coupons(truth, order)
         self._add_path(truth, order)
+        if refunds:
+            truth.refunds[self._person_id, order.order_id] = refunds
         truth.orders[self._person_id, order.order_id] = Attribution(
             order_id=order.order_id,
             person_id=self._person_id,
@@ -153,7 +154,6 @@ class Journey:
     ) -> None:
         """R4: in the windows of the order's time."""
         truth.shops_seen.setdefault(credit.campaign_id, set()).add(order.shop_id)
-        add_credit(truth, order, model, credit)
         amounts = _by_model(credit_amounts(order, credit), model)
         _count(truth, credit.campaign_id, credit.note_id, order.time_ms, amounts)
         self._add_people(credit.campaign_id, order.time_ms, f"buyers:{model}")
@@ -169,7 +169,6 @@ class Journey:
         for refund, taken_fen in zip(refunds, shares, strict=True):
             for index, (credit, share_fen) in enumerate(zip(given, taken_fen, strict=True)):
                 sums_fen[index] += share_fen
-                add_refund(truth, order, refund, model, credit, share_fen)
                 amounts = _by_model(refund_amounts(order, credit, share_fen), model)
                 _count(truth, credit.campaign_id, credit.note_id, refund.time_ms, amounts)
             for campaign_id in {credit.campaign_id for credit in given}:
