@@ -93,7 +93,7 @@ class JourneysProcessor:
         self._directory = Directory()
         self._rules = JourneyRules(self._directory, windows, journey_events_max, self._journeys.mark)
         self._kept_sources = 0
-        self._settled_ms = 0
+        self._settled_ms = watermark_ms(0)
         self._kept_clock = Clock(0)
         self._taken = 0
         self._told: Watermark | None = None

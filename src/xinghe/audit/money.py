@@ -92,7 +92,7 @@ def _matches(facts: MoneyFacts, known_day: int) -> Iterator[tuple[DueKey, Due]]:
     for first_day, match in _periods(facts, known_day):
         due_day = first_day + match.days - 1 + match.settle_after_days
         if due_day <= known_day:
-            amount_fen = match_fen(facts, match, first_day, due_day)
+            amount_fen = match_fen(facts, match, first_day, min(known_day, due_day + BOOKED_AGAIN_DAYS))
             key = DueKey("match", f"{day_text(first_day)}+{match.days}d")
             yield key, Due(due_day, amount_fen, *ACCOUNTS["match"])
 
@@ -114,10 +114,10 @@ def _periods(facts: MoneyFacts, known_day: int) -> Iterator[tuple[int, SpendMatc
             day += days
 
 
-def match_fen(facts: MoneyFacts, match: SpendMatch, first_day: int, due_day: int) -> int:
+def match_fen(facts: MoneyFacts, match: SpendMatch, first_day: int, known_day: int) -> int:
     """What a spend match pays for the period from ``first_day`` on."""
     last_day = first_day + match.days - 1
-    spend_fen = facts.spend_fen(first_day, last_day, due_day)
+    spend_fen = facts.spend_fen(first_day, last_day, known_day)
     orders_micros = sum(
         amounts.orders_micros
         for day in range(first_day, last_day + 1)
@@ -198,7 +198,7 @@ def _guarantees(facts: MoneyFacts, known_day: int) -> Iterator[tuple[DueKey, Due
     for first_day in first_days(facts):
         settled_on = settlement_day(facts, first_day)
         if settled_on <= known_day:
-            found = outcome(facts, first_day, settled_on)
+            found = outcome(facts, first_day, min(known_day, settled_on + BOOKED_AGAIN_DAYS))
             key = DueKey("guarantee", f"{day_text(first_day)}+{found.promise.observation_days}d")
             credit = GUARANTEE_CREDIT[found.promise.form]
             yield key, Due(settled_on, found.paid_fen, GUARANTEE_DEBIT, credit)

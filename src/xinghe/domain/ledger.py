@@ -209,8 +209,7 @@ def _guarantee_due(facts: MoneyFacts, first_day: int, day: int) -> Due | None:
     due_day = first_day + policy.settlement_day - 1
     if not is_booked(due_day, day):
         return None
-    # What became known later than the settlement does not change it.
-    settled = position(facts, first_day, due_day, due_day)
+    settled = position(facts, first_day, day, day)
     if not settled.payout_fen or settled.spend_fen is None:
         return None  # nothing to pay, as always where no spend is known
     return Due(

@@ -30,7 +30,7 @@ class Period(NamedTuple):
 
 def matches_due(facts: MoneyFacts, day: int) -> list[Due]:
     """The matches of all periods that are booked or corrected on ``day``, ascending by period; none of 0."""
-    dues = (_due(facts, period) for period in periods(facts.settings, day) if is_booked(period.due_day, day))
+    dues = (_due(facts, period, day) for period in periods(facts.settings, day) if is_booked(period.due_day, day))
     return sorted(due for due in dues if due.amount_fen > 0)
 
 
@@ -71,10 +71,9 @@ def match_fen(terms: SpendMatch, spend_fen: int, orders_micros: int) -> int:
     return amount_fen if terms.cap_fen is None else min(amount_fen, terms.cap_fen)
 
 
-def _due(facts: MoneyFacts, period: Period) -> Due:
+def _due(facts: MoneyFacts, period: Period, day: int) -> Due:
     first_day, last_day, terms = period
-    # What became known later than its settlement does not change it.
-    spend = spend_of(facts, first_day, last_day, period.due_day)
+    spend = spend_of(facts, first_day, last_day, day)
     orders_micros = _orders_micros(facts, first_day, last_day)
     basis: dict[str, int | str] = {
         "spend_fen": spend.spend_fen,

@@ -144,12 +144,12 @@ def test_settings_alone_have_it_looked_at() -> None:
 def test_the_outlook_of_a_guarantee_is_asked_for() -> None:
     stream = Stream(ForecastBelowTarget(name="far", percent=10))
     alerts = stream.task.processor._alerts
-    alerts._position_of = {"c1": Outlook(1, 89, 100), "c2": Outlook(1, 90, 100)}.get
+    alerts._outlook_of = {"c1": Outlook(1, 89, 100), "c2": Outlook(1, 90, 100)}.get
     for campaign_id in ("c1", "c2", "c3"):
         stream.spend(1, campaign_id)
     stream.until(0)
     assert stream.turns() == [(alert_id(rule="far"), "raised")]
-    alerts._position_of = {"c1": Outlook(1, 99, 100)}.get
+    alerts._outlook_of = {"c1": Outlook(1, 99, 100)}.get
     alerts.mark(["c1"])
     stream.until(1)
     assert stream.turns()[1:] == [(alert_id(rule="far"), "resolved")]

@@ -23,13 +23,13 @@ def due(known: MoneyFacts, rule: str, day: int) -> dict[str, tuple[int, int]]:
 
 
 class TestMatch:
-    def test_periods_follow_one_another_and_are_settled_by_what_is_known_then(self) -> None:
+    def test_periods_follow_one_another_and_are_corrected_by_what_is_known_later(self) -> None:
         known = facts(
             [setting(0, spend_match=MATCH)],
             [
                 spent(0, 1_000),
                 spent(6, 99),
-                # Known on the day of the settlement, and one day too late.
+                # Known on the day of the settlement, and one day later.
                 spent(6, 109, revision=1, late_days=2),
                 spent(6, 999, revision=2, late_days=3),
                 spent(7, 500),
@@ -37,7 +37,7 @@ class TestMatch:
         )
         assert due(known, "match", 7) == {}
         assert due(known, "match", 8) == {"2026-11-01+7d": (8, 110)}
-        assert due(known, "match", 60) == {"2026-11-01+7d": (8, 110), "2026-11-08+7d": (15, 50)}
+        assert due(known, "match", 60) == {"2026-11-01+7d": (8, 199), "2026-11-08+7d": (15, 50)}
 
     @pytest.mark.parametrize(
         ("fields", "amount_fen"),

@@ -123,15 +123,14 @@ def test_a_start_long_ago_begins_with_the_period_that_the_first_setting_falls_be
     assert due(facts([setting("2026-11-06", spend_match=match)], known.reports), "2026-11-20") == []
 
 
-def test_spend_known_after_the_settlement_changes_nothing() -> None:
+def test_spend_known_after_the_settlement_corrects_it() -> None:
     early, late = (
         report("2026-11-02", 3, 200, revision=2),
         report("2026-11-02", 3, 300, revision=3, days_late=9),
     )
     known = facts([setting("2026-11-01", spend_match=SpendMatch(START_MS, 7, 10, 2))], [early, late])
-    assert due(known, "2026-11-20") == [("2026-11-01+7d", 20)]
-    in_time = report("2026-11-02", 3, 300, revision=3, days_late=8)
-    assert due(known._replace(reports=[early, in_time]), "2026-11-20") == [("2026-11-01+7d", 30)]
+    assert due(known, "2026-11-10") == [("2026-11-01+7d", 20)]
+    assert due(known, "2026-11-11") == [("2026-11-01+7d", 30)]
 
 
 def test_it_is_no_longer_looked_at_after_90_days() -> None:
