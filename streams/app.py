@@ -56,6 +56,7 @@ def create(settings: Settings) -> Application:
         )
     )
     app = _faust_app(settings, engine)
+    alert_rules = settings.read_alert_rules()
     redis = open_redis(settings.redis_url)
     # One thread for all tasks: it shares the interpreter with the events, and must not take more than its half.
     models_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="models")
@@ -83,8 +84,10 @@ def create(settings: Settings) -> Application:
             partitions=partitions(),
             sink=RedisSink(redis, task.partition, partitions()),
             model_period_s=settings.model_period_s,
+            money_quiet_s=settings.money_quiet_s,
             executor=models_thread,
             model_channel=settings.model_channel,
+            alert_rules=alert_rules,
         )
 
     _add_stage(

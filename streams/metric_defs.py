@@ -46,3 +46,5 @@ MODELS_SECONDS = Histogram(
     "Time of the models' thread for some shops together; each event waits longer meanwhile.",
     buckets=(0.01, 0.1, 1, 5, 10, 30, 60),
 )
+ALERTS_OPEN = Gauge("xinghe_alerts_open", "Alerts that are raised or escalated.", ["rule", "severity"])
+ALERTS_RAISED = Counter("xinghe_alerts_raised", "Alerts that were raised.", ["rule", "severity"])

@@ -13,6 +13,8 @@ import ssl
 import tomllib
 import types
 from collections.abc import Mapping
+from decimal import Decimal
+from importlib import resources
 from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_origin, get_type_hints
@@ -20,6 +22,7 @@ from typing import Annotated, Any, Final, Literal, Self, Union, get_args, get_or
 import msgspec
 from msgspec import Meta, Struct
 
+from xinghe.domain.alerts import AlertRule, AlertRuleError, alert_rules_of
 from xinghe.domain.events import ModelChannel
 
 ENV_PREFIX: Final = "XINGHE_"
@@ -137,6 +140,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="What the paths of the data-driven models are told in; a stream that has begun keeps its own."
         ),
     ] = "campaign"
+    money_quiet_s: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=31 * 86_400,
+            description="Seconds without any event after which the clock passes the days that money is settled on.",
+        ),
+    ] = 86_400
+    alert_rules: Annotated[
+        Path_ | None, Meta(description="TOML file of the rules of alerts; default those built in.")
+    ] = None
     metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
         "127.0.0.1"
     )
@@ -184,7 +198,25 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         values = {name: _checked(name, value, source) for name, (value, source) in found.items()}
         settings = cls(**values)
         _check_together(settings, {name: source for name, (_, source) in found.items()})
+        settings.read_alert_rules()
         return settings
+
+    def read_alert_rules(self) -> list[AlertRule]:
+        """The rules of the file ``alert_rules``, else those built in.
+
+        Raises ``SettingsError`` that names the rule and its field where one is wrong.
+        """
+        default = resources.files("streams").joinpath("alert_rules.toml")
+        source = default if self.alert_rules is None else Path(self.alert_rules)
+        try:
+            return alert_rules_of(tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, AlertRuleError) as error:
+            raise SettingsError(
+                "alert_rules",
+                repr(self.alert_rules),
+                "cannot be used",
+                f"a TOML file of rules that are right; there is {error}",
+            ) from error
 
     def kafka_client_options(self) -> dict[str, Any]:
         """What every aiokafka client is given besides the servers: encryption and login.
@@ -274,7 +306,7 @@ def _from_toml(path: str | os.PathLike[str]) -> dict[str, tuple[Any, str]]:
 def _checked(name: str, value: Any, source: str) -> Any:
     try:
         checked = msgspec.convert(value, FIELD_TYPES[name], strict=not isinstance(value, str))
-        if isinstance(checked, str) and name == "kafka_ssl_cafile":
+        if isinstance(checked, str) and name in {"alert_rules", "kafka_ssl_cafile"}:
             Path(checked).open("rb").close()
     except (msgspec.ValidationError, OSError) as error:
         raise SettingsError(name, _shown(name, value), f"from {source}", right(name)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -22,13 +22,23 @@ from xinghe.domain.funnel import (
     window_orders,
 )
 from xinghe.domain.windows import DAY_MS, NOTE_DAY_RETENTION_MS, RETENTION_MS, end_ms, is_final
-from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, WindowWrite
+from xinghe.serving.commit import (
+    AlertWrite,
+    CommitWrite,
+    ModelsWrite,
+    NoteWrite,
+    PositionWrite,
+    WindowWrite,
+)
 from xinghe.serving.errors import ServingError
+from xinghe.serving.positions import position_fields
 from xinghe.serving.writer import FunnelWriter, Outcome
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from streams.agents.campaign_alerts import ToldAlert
+    from streams.agents.campaign_money import Positions
     from streams.agents.campaigns import Committed
     from streams.agents.shop_models import Computed
 
@@ -60,6 +70,8 @@ class RedisSink:
         self._windows = Changed()
         self._notes = Changed()
         self._models: Computed = {}
+        self._positions: Positions = {}
+        self._alerts: list[ToldAlert] = []
         self._watermark_ms = 0
         self._arrived_ms: list[int] = []
         self._incarnation = ""
@@ -96,6 +108,8 @@ class RedisSink:
         self._windows.overwrite(committed.windows)
         self._notes.overwrite(committed.notes)
         self._models |= committed.models
+        self._positions |= committed.positions
+        self._alerts += committed.alerts
         self._watermark_ms = committed.watermark_ms
         self._arrived_ms = (self._arrived_ms + committed.arrived_ms)[:ARRIVALS_MAX]
         if self._pending() > PENDING_KEYS_MAX:
@@ -122,9 +136,12 @@ class RedisSink:
         self._windows = Changed()
         self._notes = Changed()
         self._models = {}
+        self._positions = {}
+        self._alerts = []
 
     def _pending(self) -> int:
-        return len(self._windows) + len(self._notes) + len(self._models)
+        seldom = len(self._models) + len(self._positions) + len(self._alerts)
+        return len(self._windows) + len(self._notes) + seldom
 
     async def _write_forever(self, writer: FunnelWriter) -> None:
         pause_s = 0.0
@@ -183,14 +200,19 @@ class RedisSink:
         windows, self._windows = self._windows, Changed()
         notes, self._notes = self._notes, Changed()
         models, self._models = self._models, {}
+        positions, self._positions = self._positions, {}
+        alerts, self._alerts = self._alerts, []
         arrived_ms, self._arrived_ms = self._arrived_ms, []
         try:
-            outcome = await writer.write(sequence, _commit_write(windows, notes, models, watermark_ms))
+            write = _commit_write(windows, notes, watermark_ms, models, positions, alerts)
+            outcome = await writer.write(sequence, write)
         except BaseException:
             # Redis failed, or the task is being closed: what came meanwhile is newer, the rest waits again.
             windows.overwrite(self._windows)
             notes.overwrite(self._notes)
-            self._windows, self._notes, self._models = windows, notes, models | self._models
+            self._windows, self._notes = windows, notes
+            self._models, self._positions = models | self._models, positions | self._positions
+            self._alerts = alerts + self._alerts
             self._arrived_ms = arrived_ms + self._arrived_ms
             raise
         self._settle(outcome, sequence)
@@ -209,6 +231,7 @@ class RedisSink:
             windows=len(everything.windows),
             notes=len(everything.notes),
             shops=len(everything.models),
+            guarantees=len(everything.positions),
             outcome=outcome.value,
             seconds=round(time.monotonic() - started_s, 2),
         )
@@ -239,12 +262,18 @@ def _chunks(everything: Committed) -> Iterator[CommitWrite]:
     """Everything in chunks of a size that does not hold up the event loop."""
     watermark_ms = everything.watermark_ms
     for chunk in _chunked(everything.windows):
-        yield _commit_write(chunk, Changed(), {}, watermark_ms)
+        yield _commit_write(chunk, Changed(), watermark_ms)
     for chunk in _chunked(everything.notes):
-        yield _commit_write(Changed(), chunk, {}, watermark_ms)
+        yield _commit_write(Changed(), chunk, watermark_ms)
     models = iter(everything.models.items())
     while some := dict(islice(models, CHUNK)):
-        yield _commit_write(Changed(), Changed(), some, watermark_ms)
+        yield _commit_write(Changed(), Changed(), watermark_ms, models=some)
+    positions = iter(everything.positions.items())
+    while some := dict(islice(positions, CHUNK)):
+        yield _commit_write(Changed(), Changed(), watermark_ms, positions=some)
+    for first in range(0, len(everything.alerts), CHUNK):
+        alerts = everything.alerts[first : first + CHUNK]
+        yield _commit_write(Changed(), Changed(), watermark_ms, alerts=alerts)
 
 
 def _chunked(everything: Changed) -> Iterator[Changed]:
@@ -253,7 +282,14 @@ def _chunked(everything: Changed) -> Iterator[Changed]:
         yield Changed(chunk, everything.whole)
 
 
-def _commit_write(windows: Changed, notes: Changed, models: Computed, watermark_ms: int) -> CommitWrite:
+def _commit_write(
+    windows: Changed,
+    notes: Changed,
+    watermark_ms: int,
+    models: Computed | None = None,
+    positions: Positions | None = None,
+    alerts: Sequence[ToldAlert] = (),
+) -> CommitWrite:
     now_ms = int(time.time() * 1000)
     window_writes = [
         _window_write(packed, row, packed in windows.whole, watermark_ms, now_ms)
@@ -262,11 +298,22 @@ def _commit_write(windows: Changed, notes: Changed, models: Computed, watermark_
     note_writes = [
         _note_write(packed, row, packed in notes.whole, watermark_ms) for packed, row in notes.rows.items()
     ]
-    changed = {write.campaign_id for write in window_writes} | {write.campaign_id for write in note_writes}
-    models_writes = [
-        ModelsWrite(shop_id, None if value is None else value.decode()) for shop_id, value in models.items()
+    position_writes = [
+        PositionWrite(campaign_id, None if value is None else position_fields(value))
+        for campaign_id, value in (positions or {}).items()
     ]
-    return CommitWrite(window_writes, note_writes, sorted(changed), now_ms, models_writes)
+    changed = {write.campaign_id for write in window_writes} | {write.campaign_id for write in note_writes}
+    changed |= {write.campaign_id for write in position_writes}
+    models_writes = [
+        ModelsWrite(shop_id, None if value is None else value.decode())
+        for shop_id, value in (models or {}).items()
+    ]
+    alert_writes = [
+        AlertWrite(alert.number, alert.alert_id, alert.record.decode(), alert.is_open) for alert in alerts
+    ]
+    return CommitWrite(
+        window_writes, note_writes, sorted(changed), now_ms, models_writes, alert_writes, position_writes
+    )
 
 
 def _window_write(

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streams.agents import (
+    campaign_alerts,
+    campaign_cohorts,
+    campaign_money,
     campaign_notes,
+    campaign_spend,
     campaign_windows,
     campaigns,
     identities,
@@ -14,10 +18,10 @@ from streams.agents import (
 )
 from streams.engine.table import BytesCodec, StructCodec
 from xinghe.domain.directory import Source
-from xinghe.domain.funnel import Spend
 from xinghe.domain.identity import Link
 from xinghe.domain.journey import JourneyCodec
 from xinghe.domain.shop_models import PathTally
+from xinghe.domain.spend import Report
 
 if TYPE_CHECKING:
     from streams.engine.table import BatchTable
@@ -84,10 +88,16 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             help="Shop and settings of a campaign.",
         ),
         app.Table(
-            campaigns.SPEND,
-            codec=StructCodec(Spend),
+            campaign_spend.SPEND,
+            codec=StructCodec(list[Report]),
             tag=b"p",
             help="Ad spend of a campaign's hour, as reported.",
+        ),
+        app.Table(
+            campaign_cohorts.COHORTS,
+            codec=BytesCodec(),
+            tag=b"h",
+            help="Credit of a campaign's orders of a day, by the days of touches and refunds.",
         ),
         app.Table(
             shop_models.PATHS,
@@ -100,6 +110,30 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
         ),
         app.Table(
             shop_models.DUE, codec=BytesCodec(), tag=b"u", help="Shops whose models are to be computed."
+        ),
+        app.Table(
+            campaign_money.BOOKS,
+            codec=StructCodec(campaign_money.CampaignBooks),
+            tag=b"b",
+            help="How far a campaign is booked, and what stands in its ledger.",
+        ),
+        app.Table(
+            campaign_money.POSITIONS,
+            codec=BytesCodec(),
+            tag=b"g",
+            help="Where a campaign's guarantee stands, as told last.",
+        ),
+        app.Table(
+            campaign_alerts.ALERTS,
+            codec=StructCodec(campaign_alerts.Alert),
+            tag=b"x",
+            help="How a campaign, or the data, stands with a rule of alerts.",
+        ),
+        app.Table(
+            campaign_alerts.ALERTS_CLOCK,
+            codec=StructCodec(campaign_alerts.AlertsClock),
+            tag=b"y",
+            help="Number of the last alert, and what came from the journeys stage by minute.",
         ),
         app.Table(
             campaigns.CLOCK,

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
     JOURNEY_MOVED,
+    LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
     PATH_DELTA,
     SOURCE_EVENTS,
@@ -77,6 +80,10 @@ def topic_specs(partitions: int = PARTITIONS_DEFAULT) -> list[TopicSpec]:
         ORDER_ATTRIBUTED: {**_ANY_RECORD, **_KEPT},
         CAMPAIGN_FUNNEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
         ATTRIBUTION_MODEL: {**_ANY_RECORD, "cleanup.policy": "compact"},
+        GUARANTEE_POSITION: {**_ANY_RECORD, "cleanup.policy": "compact"},
+        # Books are kept for ever.
+        LEDGER_ENTRY: {**_ANY_RECORD, "cleanup.policy": "delete", "retention.ms": "-1"},
+        ALERT_RAISED: _KEPT,
         # Between tasks: consumed within a second, and kept as long as a stopped group's offsets are.
         CAMPAIGN_DELTA: _BETWEEN_TASKS,
         PATH_DELTA: _BETWEEN_TASKS,

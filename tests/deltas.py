@@ -8,6 +8,7 @@ import msgspec
 
 from tests.pipeline import Pipeline
 from xinghe.domain import events
+from xinghe.domain.cohorts import CohortRow
 from xinghe.domain.counted import day_number
 from xinghe.domain.delta import Delta, Watermark
 from xinghe.domain.metrics import (
@@ -56,13 +57,14 @@ def send(
     campaign_id: str = "c1",
     shop_id: str = "s1",
     watermark_ms: int = 0,
+    cohorts: Sequence[CohortRow] = (),
 ) -> None:
     """Have the campaigns stage of one partition process a delta."""
-    delta = Delta(0, watermark_ms, [], shop_id, list(counts), list(people))
+    delta = Delta(0, watermark_ms, [], shop_id, list(counts), list(people), list(cohorts))
     pipeline.feed_records(events.CAMPAIGN_DELTA, 0, [(campaign_id.encode(), msgspec.msgpack.encode(delta))])
 
 
 def tell_watermark(pipeline: Pipeline, watermark_ms: int, partition: int = 0) -> None:
     """Have the first partition of the campaigns stage hear a watermark of the journeys stage."""
-    told = msgspec.msgpack.encode(Watermark(partition, watermark_ms))
+    told = msgspec.msgpack.encode(Watermark(partition, watermark_ms, watermark_ms))
     pipeline.feed_records(events.CAMPAIGN_DELTA, 0, [(None, told)])

@@ -18,6 +18,7 @@ import msgspec
 import orjson
 
 from streams.agents import journeys
+from streams.agents.campaign_cohorts import COHORTS
 from streams.agents.campaigns import CampaignsProcessor, Committed
 from streams.agents.changed import Changed
 from streams.agents.journeys import JourneysProcessor
@@ -26,6 +27,8 @@ from streams.engine.table import BatchTable, MemoryStore, split_changelog_key
 from streams.partitions import partition_of
 from streams.tables import campaigns_tables, journeys_tables
 from xinghe.domain import events
+from xinghe.domain.alerts import AlertRule
+from xinghe.domain.cohorts import decode_cohorts
 from xinghe.domain.funnel import (
     NoteKey,
     Row,
@@ -37,6 +40,7 @@ from xinghe.domain.funnel import (
     window_metrics,
 )
 from xinghe.domain.order_rules import Windows
+from xinghe.domain.outputs import AlertRaised
 
 BROKER_MS = 1_900_000_000_000
 """The record timestamp of every event: late enough that none is from the future."""
@@ -137,6 +141,7 @@ class FakeSink:
     windows: dict[bytes, Row] = field(default_factory=dict)
     notes: dict[bytes, Row] = field(default_factory=dict)
     models: dict[str, bytes | None] = field(default_factory=dict)
+    alerts: dict[str, bytes] = field(default_factory=dict)
     lost: bool = False
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
@@ -146,6 +151,10 @@ class FakeSink:
         _show(self.windows, committed.windows)
         _show(self.notes, committed.notes)
         self.models |= committed.models
+        for alert in committed.alerts:
+            self.alerts.pop(alert.alert_id, None)
+            if alert.is_open:
+                self.alerts[alert.alert_id] = alert.record
 
     def needs_all(self) -> bool:
         return self.lost
@@ -155,6 +164,7 @@ class FakeSink:
         self.windows.clear()
         self.notes.clear()
         self.models.clear()
+        self.alerts.clear()
         self.committed(sequence, committed)
 
     async def close(self) -> None:
@@ -182,6 +192,7 @@ class Pipeline:
         journey_events_max: int = 2_000,
         windows: Windows | None = None,
         model_channel: events.ModelChannel = "campaign",
+        alert_rules: Sequence[AlertRule] = (),
     ) -> None:
         self.partitions = partitions
         self.model_channel = model_channel
@@ -205,8 +216,10 @@ class Pipeline:
                 partitions=partitions,
                 sink=self.sinks[task.partition],
                 model_period_s=0,
+                money_quiet_s=86_400,
                 executor=AtOnce(),
                 model_channel=self.model_channel,
+                alert_rules=alert_rules,
             )
 
         self.log: list[Sent] = []
@@ -221,7 +234,11 @@ class Pipeline:
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
 
     def feed_records(
-        self, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes | None]]
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes | None, bytes | None]],
+        timestamp_ms: int = BROKER_MS,
     ) -> None:
         """Have a stage process records of one topic partition as one batch."""
         if not records:
@@ -229,12 +246,12 @@ class Pipeline:
         at = (topic, partition)
         batch = []
         for key, value in records:
-            batch.append(FakeRecord(self._offsets[at], BROKER_MS, key, value))
+            batch.append(FakeRecord(self._offsets[at], timestamp_ms, key, value))
             self._offsets[at] += 1
         tasks = self.journeys if topic in journeys.TOPICS else self.campaigns
         tasks[partition].processor.process(Batch(topic, partition, batch, 0))
 
-    def feed(self, batch: Sequence[Any]) -> None:
+    def feed(self, batch: Sequence[Any], timestamp_ms: int = BROKER_MS) -> None:
         """Process decoded events as batches of their topics and partitions, in the order given within each."""
         by_topic: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
         for event in batch:
@@ -242,7 +259,7 @@ class Pipeline:
             value = msgspec.json.encode(event)
             by_topic[event.topic, partition_of(key, self.partitions)].append((key, value))
         for (topic, partition), records in by_topic.items():
-            self.feed_records(topic, partition, records)
+            self.feed_records(topic, partition, records, timestamp_ms)
 
     def _moved(self, partition: int) -> list[Sent]:
         return [
@@ -280,17 +297,17 @@ class Pipeline:
         for task in self.campaigns:
             task.commit()
 
-    def settle(self) -> None:
-        """Let everything run its course: deltas, watermarks, upserts."""
+    def settle(self, now_ms: int = 0) -> None:
+        """Let everything run its course: deltas, watermarks, upserts, alerts."""
         for task in self.journeys:
-            task.processor.tick(0)
+            task.processor.tick(now_ms)
         self.commit_journeys()
         while self._is_moving():
             self.deliver_moved()
             self.commit_journeys()
         self.commit_campaigns()
         for task in self.campaigns:
-            task.processor.tick(0)
+            task.processor.tick(now_ms)
         self.commit_campaigns()
 
     def _is_moving(self) -> bool:
@@ -331,6 +348,14 @@ class Pipeline:
             for packed, row in sink.notes.items()
         }
 
+    def cohorts(self) -> dict[str, list[tuple[int, ...]]]:
+        """The rows of the cohorts table, by campaign."""
+        rows: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+        for task in self.campaigns:
+            for packed, value in task.store(COHORTS).items():
+                rows[packed.decode().rsplit("|", 1)[0]] += decode_cohorts(value)
+        return {campaign_id: sorted(theirs) for campaign_id, theirs in rows.items()}
+
     def upserts(self) -> dict[WindowKey, dict[str, Any] | None]:
         """The last funnel upsert of each window."""
         return {
@@ -370,6 +395,14 @@ class Pipeline:
                 person_id = value["person_id"]
                 revisions[person_of.get(person_id, person_id), value["order_id"]].append(value)
         return dict(revisions)
+
+    def alerts(self) -> list[AlertRaised]:
+        """What became of alerts, in the order of the log."""
+        return [
+            msgspec.json.decode(sent.value or b"", type=AlertRaised)
+            for sent in self.log
+            if sent.topic == events.ALERT_RAISED
+        ]
 
     def dead_letters(self) -> list[Sent]:
         return [

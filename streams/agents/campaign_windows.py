@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from xinghe.domain.counted import day_start_ms
 from xinghe.domain.funnel import (
     PEOPLE_SIZES,
     SIZES,
@@ -18,6 +19,7 @@ from xinghe.domain.funnel import (
     pack_key,
     unpack_key,
 )
+from xinghe.domain.metrics import COUNTED_NAMES
 from xinghe.domain.orders import OrdersChange, changed_orders, decode_orders, encode_orders
 from xinghe.domain.timeline import Timeline, changed_periods, is_touched, window_period
 from xinghe.domain.windows import MINUTE_MS, Size, end_ms, is_expired, is_final, start_ms
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 WINDOWS: Final = "windows"
 WINDOW_ORDERS: Final = "window_orders"
 _TIMED_SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d")
+_TOTAL: Final = pack_key(("", "total", 0))
+"""How the keys of windows to date end."""
 _LARGER: Final[dict[Size, Size]] = {"1m": "1h", "1h": "1d", "1d": "total"}
 
 
@@ -55,10 +59,23 @@ class CampaignWindows:
         value = self._windows.get(packed)
         return None if value is None else Row(value, self._orders.get(packed))
 
+    def counted(self, campaign_id: str, days: Iterable[int]) -> dict[int, dict[str, int]]:
+        """By number of the day the counted metrics, besides those of orders, of a campaign's ``1d`` windows that there are."""
+        values = {day: self._windows.get(pack_key((campaign_id, "1d", day_start_ms(day)))) for day in days}
+        return {
+            day: dict(zip(COUNTED_NAMES, decode_window(value).counted, strict=True))
+            for day, value in values.items()
+            if value is not None
+        }
+
     def rows(self) -> dict[bytes, Row | None]:
         """All windows."""
         orders = self._orders.get
         return {packed: Row(value, orders(packed)) for packed, value in self._windows.items()}
+
+    def campaign_ids(self) -> Iterator[str]:
+        """The campaigns that have a window to date."""
+        return campaigns_of(packed for packed, _ in self._windows.items())
 
     def add(
         self,
@@ -77,7 +94,8 @@ class CampaignWindows:
         else:
             model = _people_model(timeline(key[0]), key[1], key[2])
             orders = self._change_orders(key[1], packed, change.orders, model)
-        if known is None or change.orders is not None:
+        if known is None or change.orders is not None or change.spent is not None:
+            # What a report takes back is a field less: only a window shown whole loses it.
             changed.whole.add(packed)
         if orders is None and window.is_empty():
             self._windows.delete(packed)
@@ -163,6 +181,11 @@ class CampaignWindows:
                 if is_final(size, start, watermark_ms) and not is_final(size, start, final_ms):
                     for packed in self._index.at(size, start):
                         self._renew(packed, version, changed)
+
+
+def campaigns_of(windows: Iterable[bytes]) -> Iterator[str]:
+    """The campaigns whose window to date is among those of the keys."""
+    return (packed[: -len(_TOTAL)].decode() for packed in windows if packed.endswith(_TOTAL))
 
 
 def _people_model(timeline: Timeline, size: Size, start: int) -> int:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
 import msgspec
 import orjson
 
+from streams.agents.campaign_alerts import CampaignAlerts, ToldAlert
+from streams.agents.campaign_cohorts import CampaignCohorts
+from streams.agents.campaign_money import CampaignMoney, Positions
 from streams.agents.campaign_notes import CampaignNotes
-from streams.agents.campaign_windows import CampaignWindows
+from streams.agents.campaign_spend import CampaignSpend
+from streams.agents.campaign_windows import CampaignWindows, campaigns_of
 from streams.agents.changed import Changed
 from streams.agents.intake import (
     DeadLetters,
@@ -22,7 +26,8 @@ from streams.agents.shop_models import Computed, ShopModelsTables, check_model_c
 from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.delta import Delta, PathDelta, Watermark
-from xinghe.domain.funnel import Changes, Row, Spend, decode_window, unpack_key, window_metrics
+from xinghe.domain.funnel import Changes, Row, decode_window, unpack_key, window_metrics
+from xinghe.domain.spend import Report
 from xinghe.domain.timeline import Timeline, timeline_of
 from xinghe.domain.windows import FUTURE_MS, MINUTE_MS, end_ms, is_expired, is_final
 
@@ -32,9 +37,9 @@ if TYPE_CHECKING:
     from streams.engine.batch import Batch, Record
     from streams.engine.table import MemoryStore
     from streams.engine.task import Task
+    from xinghe.domain.alerts import AlertRule
 
 CAMPAIGNS: Final = "campaigns"
-SPEND: Final = "spend"
 CLOCK: Final = "campaigns_clock"
 _CLOCK_KEY: Final = b"clock"
 TOPICS: Final = (
@@ -61,25 +66,33 @@ class Clock(msgspec.Struct, array_like=True):
     """What a task must remember besides its windows.
 
     ``incarnation`` tells these topics from others of the same names, ``version`` is the number of the last commit that
-    changed a window, ``published_version`` that of the last whose windows are all in the funnel topic. ``model_channel`` is what
-    the paths of orders are told in.
+    changed a window, ``published_version`` that of the last whose windows are all in the funnel topic. Of each partition of the
+    journeys stage there is the watermark, and the one up to which all deltas are told. ``model_channel`` is what the paths of
+    orders are told in.
     """
 
     incarnation: str
     version: int
     published_version: int
     watermark_by_partition: dict[int, int]
+    settled_by_partition: dict[int, int]
     model_channel: events.ModelChannel
 
 
 class Committed(msgspec.Struct):
-    """What one commit changed; ``models`` are the records of shops whose models were computed."""
+    """What one commit changed.
+
+    ``models`` are the records of shops whose models were computed, ``positions`` those of guarantees, ``alerts`` those of alerts,
+    in their order.
+    """
 
     windows: Changed
     notes: Changed
     watermark_ms: int
     arrived_ms: list[int]
     models: Computed = {}
+    alerts: list[ToldAlert] = []
+    positions: Positions = {}
 
 
 class FunnelSink(Protocol):
@@ -114,7 +127,9 @@ class CampaignsProcessor:
         partitions: int,
         sink: FunnelSink,
         model_period_s: int,
+        money_quiet_s: int,
         executor: Executor,
+        alert_rules: Sequence[AlertRule],
         model_channel: events.ModelChannel = "campaign",
     ) -> None:
         self._task = task
@@ -122,6 +137,8 @@ class CampaignsProcessor:
         self._sink = sink
         self._windows = CampaignWindows(task)
         self._notes = CampaignNotes(task)
+        self._cohorts = CampaignCohorts(task)
+        self._spend = CampaignSpend(task)
         self._models = ShopModelsTables(
             task,
             partitions=partitions,
@@ -130,12 +147,29 @@ class CampaignsProcessor:
             channel=model_channel,
         )
         self._campaigns: MemoryStore[Campaign] = task.store(CAMPAIGNS)
-        self._spend: MemoryStore[Spend] = task.store(SPEND)
         self._clock_store: MemoryStore[Clock] = task.store(CLOCK)
         self._dead_letters = DeadLetters(task)
-        self._clock = Clock(uuid4().hex, 0, 0, {}, model_channel)
+        self._money = CampaignMoney(
+            task,
+            partitions=partitions,
+            quiet_s=money_quiet_s,
+            settings_of=self._settings,
+            windows=self._windows,
+            spend=self._spend,
+            cohorts=self._cohorts,
+        )
+        self._alerts = CampaignAlerts(
+            task,
+            alert_rules,
+            partitions=partitions,
+            windows=self._windows,
+            campaigns=self._campaigns,
+            outlook_of=self._money.outlook,
+        )
+        self._clock = Clock(uuid4().hex, 0, 0, {}, {}, model_channel)
         self._clock_changed = False
         self._final_ms = 0
+        self._settled_ms = 0
         self._changes = Changes()
         self._timelines: dict[str, Timeline] = {}
         # The timelines before the settings that came since the last commit.
@@ -165,9 +199,13 @@ class CampaignsProcessor:
             self._clock = clock
         self._unpublished = dict.fromkeys(self._windows.opened(self._clock.published_version))
         self._notes.opened()
+        self._cohorts.opened()
+        self._spend.opened()
         self._models.opened()
+        self._alerts.opened()
         self._sequence = last_offset
         self._final_ms = self._watermark_ms
+        self._settled_ms = self._smallest(self._clock.settled_by_partition)
         # What is not published has notes with it that the sink may not have been shown.
         self._sink.opened(self._clock.incarnation, last_offset, is_complete=not self._unpublished)
 
@@ -178,7 +216,9 @@ class CampaignsProcessor:
         Were it the smallest of those that have told theirs, it could fall, and which windows were dropped would depend
         on who spoke first.
         """
-        told = self._clock.watermark_by_partition
+        return self._smallest(self._clock.watermark_by_partition)
+
+    def _smallest(self, told: dict[int, int]) -> int:
         return min(told.values()) if len(told) == self._partitions else 0
 
     # Input
@@ -188,11 +228,15 @@ class CampaignsProcessor:
         self._process[batch.topic](batch)
 
     def _process_deltas(self, batch: Batch) -> None:
+        self._money.heard()
         for record in batch.records:
             value = record.value or b""
             if record.key is None:
                 watermark = self._decode_watermark(value)
                 self._tell_watermark(watermark.partition, watermark.watermark_ms)
+                settled = self._clock.settled_by_partition
+                settled[watermark.partition] = max(settled.get(watermark.partition, 0), watermark.settled_ms)
+                self._alerts.hear(watermark)
                 continue
             delta = self._decode_delta(value)
             self._tell_watermark(delta.partition, delta.watermark_ms)
@@ -200,6 +244,9 @@ class CampaignsProcessor:
             campaign_id = record.key.decode()
             self._see_shop(campaign_id, delta.shop_id)
             self._changes.add_counts(campaign_id, delta.counts)
+            if delta.cohorts:
+                self._cohorts.add(campaign_id, delta.cohorts)
+                self._money.changed(campaign_id)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
 
@@ -245,15 +292,20 @@ class CampaignsProcessor:
                 detail = f"$.hour_start_ms: {hour_start_ms} is over 10 minutes ahead of the record's {record.timestamp}"
                 self._dead_letters.send(batch, record, "future", detail)
                 continue
-            key = f"{event.campaign_id}|{hour_start_ms}".encode()
-            known = self._spend.get(key)
-            if known is not None and (known.revision, known.event_id) >= (event.revision, event.event_id):
-                continue
-            change_fen = event.spend_fen - (0 if known is None else known.spend_fen)
-            report = Spend(event.revision, event.event_id, event.spend_fen, event.impressions, event.clicks)
-            self._spend.put(key, report)
-            self._changes.add_spend(event.campaign_id, hour_start_ms, change_fen)
-            self._arrived_ms.append(record.timestamp)
+            report = Report(
+                hour_start_ms=hour_start_ms,
+                revision=event.revision,
+                event_id=event.event_id,
+                spend_fen=event.spend_fen,
+                impressions=event.impressions,
+                clicks=event.clicks,
+                recorded_ms=record.timestamp,
+            )
+            change = self._spend.add(event.campaign_id, report)
+            self._money.changed(event.campaign_id)
+            if change is not None:
+                self._changes.add_spend(event.campaign_id, hour_start_ms, change)
+                self._arrived_ms.append(record.timestamp)
 
     def _process_settings(self, batch: Batch) -> None:
         for record in batch.records:
@@ -278,26 +330,35 @@ class CampaignsProcessor:
         self._retimed.setdefault(campaign_id, self._timeline(campaign_id))
         self._timelines[campaign_id] = timeline_of(settings)
         self._campaigns.put(key, Campaign(campaign.shop_id_seen, settings))
+        self._money.changed(campaign_id)
+        self._alerts.mark([campaign_id])
+
+    def _settings(self, campaign_id: str) -> list[events.CampaignConfigured]:
+        campaign = self._campaigns.get(campaign_id.encode())
+        return [] if campaign is None else campaign.settings
 
     def _timeline(self, campaign_id: str) -> Timeline:
         """The models of a campaign by its settings."""
         timeline = self._timelines.get(campaign_id)
         if timeline is None:
-            campaign = self._campaigns.get(campaign_id.encode())
-            timeline = self._timelines[campaign_id] = timeline_of(campaign.settings if campaign else ())
+            timeline = self._timelines[campaign_id] = timeline_of(self._settings(campaign_id))
         return timeline
 
     # Time
 
     def tick(self, now_ms: int) -> None:
-        """Publish the windows that changed since the last second, show such notes, and rebuild a sink that lost figures.
+        """Publish the windows that changed since the last second, look at alerts, show notes, and rebuild a sink that lost figures.
 
-        ``now_ms`` decides only when models are computed; for all figures event time rules.
+        ``now_ms`` decides when models are computed and whether data is late, and books the days of a stream that stands still;
+        for all other figures event time rules.
         """
         self._models.tick(now_ms, self._watermark_ms)
+        self._money.tick(now_ms, self._settled_ms)
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)
+        self._alerts.mark(campaigns_of(unpublished))
+        self._alerts.tick(now_ms, self._watermark_ms)
         if unpublished:
             self._clock.published_version = self._clock.version
             self._clock_changed = True
@@ -340,6 +401,8 @@ class CampaignsProcessor:
             self._windows.drop_expired(watermark_ms, windows)
             self._windows.mark_final(self._final_ms, watermark_ms, version, windows)
             self._notes.drop_expired(watermark_ms)
+            self._cohorts.drop_expired(watermark_ms)
+        self._cohorts.prepare(watermark_ms)
         changes, self._changes = self._changes, Changes()
         for key, change in changes.by_window(self._timeline).items():
             if not is_expired(key[1], key[2], watermark_ms):
@@ -349,6 +412,7 @@ class CampaignsProcessor:
         for note_day, counts in changes.note_orders.items():
             self._notes.add_orders(note_day, counts, self._timeline(note_day[0]).newest, watermark_ms)
         self._final_ms = watermark_ms
+        self._settled_ms = self._smallest(self._clock.settled_by_partition)
         if windows:
             self._clock.version = version
             self._to_publish(windows)
@@ -359,10 +423,10 @@ class CampaignsProcessor:
         if self._is_publishing:
             self._is_publishing = False
             notes.overwrite(self._notes.take_to_show())
-        models = self._models.prepare()
-        if windows or notes or models:
+        models, positions, alerts = self._models.prepare(), self._money.prepare(), self._alerts.prepare()
+        if windows or notes or models or positions or alerts:
             arrived_ms, self._arrived_ms = self._arrived_ms, []
-            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models)
+            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models, alerts, positions)
 
     def _retime(self, version: int, windows: Changed) -> None:
         """Correct what was shown by the models that settings have changed."""
@@ -402,9 +466,12 @@ class CampaignsProcessor:
             self._final_ms,
             arrived_ms=[],
             models=self._models.rows(),
+            positions=self._money.rows(),
+            alerts=self._alerts.rows(),
         )
 
     async def close(self) -> None:
         """Let the sink finish what is committed."""
         self._models.close()
+        self._alerts.close()
         await self._sink.close()

@@ -28,8 +28,20 @@ def rejection(record: Record, error: Exception) -> tuple[str, str]:
     if isinstance(error, msgspec.ValidationError):
         # The decoder stops at the first wrong field; whether the rest is JSON at all comes first.
         fault = _form_fault(record.value)
-        return ("invalid", str(error)) if fault is None else ("malformed", fault)
+        return ("invalid", _detail(error)) if fault is None else ("malformed", fault)
     return "malformed", str(error)
+
+
+def _detail(error: msgspec.ValidationError) -> str:
+    """Which field is wrong, and why.
+
+    A rule of several fields (``domain/terms.py``) raises a message that begins with the field's name; the decoder puts
+    the path of the struct that holds it behind: both are put together here.
+    """
+    if error.__cause__ is None:
+        return str(error)
+    path = str(error).removeprefix(f"{error.__cause__} - at `").removesuffix("`")
+    return f"{path}.{error.__cause__}"
 
 
 def _form_fault(value: bytes) -> str | None:
@@ -72,6 +84,8 @@ class DeadLetters:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        self.sent = 0
+        """How many records it has sent."""
 
     def decoded(self, batch: Batch, record: Record, decode: Callable[[bytes], Any]) -> Any | None:
         """The event of a record; ``None`` after sending what is none to the dead letters."""
@@ -105,5 +119,6 @@ class DeadLetters:
         ]
         # A record without key and value cannot be written; an empty key stands for both.
         kept_key = b"" if key is None and value is None else key
+        self.sent += 1
         self._task.send(DEAD_LETTER, self._task.partition, kept_key, value, headers)
         metric_defs.DEAD_LETTERS.labels(reason).inc()

@@ -24,6 +24,7 @@ from streams.agents.shop_models import check_model_channel
 from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.attribution.order_credit import Credit, credits_of
+from xinghe.domain.cohorts import CohortRow
 from xinghe.domain.delta import Changes, Delta, PathDelta, Watermark
 from xinghe.domain.directory import Directory, Names, Source
 from xinghe.domain.identity import Forwarded
@@ -72,10 +73,26 @@ Adder = Callable[[bytes, Journey, Any, int, Any], bool]
 
 
 class Clock(msgspec.Struct, array_like=True):
-    """The highest event time that a task has accepted, and what it has counted paths in, kept over restarts."""
+    """What a task keeps over restarts.
+
+    The highest event time that it has accepted, what it has counted paths in, and how many records it took and refused.
+    """
 
     event_time_ms_max: int
     model_channel: events.ModelChannel
+    taken: int = 0
+    refused: int = 0
+
+
+class _Deltas(dict[int, Delta]):
+    """The deltas of a commit by number of the campaign, each made when it is asked for first."""
+
+    def __init__(self, new: Callable[[int], Delta]) -> None:
+        self._new = new
+
+    def __missing__(self, campaign: int) -> Delta:
+        delta = self[campaign] = self._new(campaign)
+        return delta
 
 
 class JourneysProcessor:
@@ -102,8 +119,10 @@ class JourneysProcessor:
             self._directory, windows, journey_events_max, self._journeys.mark, model_channel
         )
         self._kept_sources = 0
-        self._kept_time_ms = -1
-        self._told_watermark_ms = -1
+        self._settled_ms = watermark_ms(0)
+        self._kept_clock = Clock(0, model_channel)
+        self._taken = 0
+        self._told: Watermark | None = None
         self._arrived_ms: list[int] = []
         self._sweep: Iterator[tuple[bytes, Journey]] = iter(())
         self._decoders: dict[str, Callable[[bytes], Any]] = {
@@ -128,16 +147,21 @@ class JourneysProcessor:
         clock = self._clock.get(_CLOCK_KEY)
         if clock is not None:
             check_model_channel(clock.model_channel, self._model_channel)
-            self._rules.event_time_ms_max = self._kept_time_ms = clock.event_time_ms_max
+            self._kept_clock = clock
+            self._rules.event_time_ms_max = clock.event_time_ms_max
+            self._settled_ms = watermark_ms(clock.event_time_ms_max)
+            self._taken, self._dead_letters.sent = clock.taken, clock.refused
 
     # Events
 
     def process(self, batch: Batch) -> None:
         """Work off a batch: events, links, or what was moved here from other ids."""
+        if batch.topic == events.JOURNEY_MOVED:
+            self._identities.process_moved(batch)
+            return
+        self._taken += len(batch.records)
         if batch.topic in _EVENT_OF_TOPIC:
             self._process_events(batch)
-        elif batch.topic == events.JOURNEY_MOVED:
-            self._identities.process_moved(batch)
         else:
             self._process_links(batch)
 
@@ -241,13 +265,17 @@ class JourneysProcessor:
     # Outputs
 
     def tick(self, now_ms: int) -> None:  # noqa: ARG002 - event time rules here
-        """Tell the campaigns stage how far event time is, and look for journeys that can shrink."""
+        """Tell the campaigns stage how far event time is and what came, and look for journeys that can shrink."""
         watermark = watermark_ms(self._rules.event_time_ms_max)
-        if self._rules.event_time_ms_max and watermark != self._told_watermark_ms:
-            self._told_watermark_ms = watermark
-            value = self._encode(Watermark(self._task.partition, watermark))
+        told = Watermark(
+            self._task.partition, watermark, self._settled_ms, self._taken, self._dead_letters.sent
+        )
+        if (self._rules.event_time_ms_max or self._taken) and told != self._told:
+            self._told = told
+            value = self._encode(told)
             for partition in range(self._partitions):
                 self._task.send(events.CAMPAIGN_DELTA, partition, None, value)
+        if self._rules.event_time_ms_max:
             metric_defs.WATERMARK_SECONDS.labels(str(self._task.partition)).set(watermark / 1000)
         for _ in range(SWEEP_JOURNEYS):
             entry = next(self._sweep, None)
@@ -280,9 +308,11 @@ class JourneysProcessor:
         for number in range(self._kept_sources, len(sources)):
             self._entries.put(number.to_bytes(4, "little"), sources[number])
         self._kept_sources = len(sources)
-        if rules.event_time_ms_max != self._kept_time_ms:
-            self._kept_time_ms = rules.event_time_ms_max
-            self._clock.put(_CLOCK_KEY, Clock(rules.event_time_ms_max, self._model_channel))
+        clock = Clock(rules.event_time_ms_max, self._model_channel, self._taken, self._dead_letters.sent)
+        if clock != self._kept_clock:
+            self._kept_clock = clock
+            self._clock.put(_CLOCK_KEY, clock)
+        self._settled_ms = watermark_ms(rules.event_time_ms_max)
 
     def _send_attributions(self, changes: Changes) -> None:
         for person, number in changes.orders:
@@ -331,36 +361,33 @@ class JourneysProcessor:
 
     def _send_deltas(self, changes: Changes) -> None:
         """One record per campaign that changed."""
-        directory = self._directory
-        deltas: dict[int, Delta] = {}
-        watermark = watermark_ms(self._rules.event_time_ms_max)
-
-        def new_delta(campaign: int) -> Delta:
-            shop_id = directory.shop_of_campaign[campaign]
-            delta = Delta(self._task.partition, watermark, self._arrived_ms, shop_id, [], [])
-            self._arrived_ms = []
-            deltas[campaign] = delta
-            return delta
-
-        campaign_of, note_of, known = directory.campaign_of, directory.note_of, deltas.get
+        directory, deltas = self._directory, _Deltas(self._new_delta)
         for source in range(self._kept_sources, len(directory.sources)):
-            if directory.sources[source].campaign_id is not None and campaign_of[source] not in deltas:
+            if directory.sources[source].campaign_id is not None:
                 # A coupon claim counts in no metric, yet its campaign's shop must be known.
-                new_delta(campaign_of[source])
+                deltas[directory.campaign_of[source]]  # makes it
+        campaign_of, note_of = directory.campaign_of, directory.note_of
         for (source, minute, metric), change in changes.counts.items():
             if change:
-                campaign = campaign_of[source]
-                delta = known(campaign) or new_delta(campaign)
-                delta.counts.append((note_of[source], minute, metric, change))
+                deltas[campaign_of[source]].counts.append((note_of[source], minute, metric, change))
         for (campaign, day, metric), change in changes.people.items():
             if change:
-                delta = known(campaign) or new_delta(campaign)
-                delta.people.append((day, metric, change))
+                deltas[campaign].people.append((day, metric, change))
+        for (campaign, touch_day, order_day, day, model), amounts in changes.cohorts.items():
+            if any(amounts):
+                cohort = CohortRow(touch_day, order_day, day, model, *amounts)
+                deltas[campaign].cohorts.append(cohort)
         for campaign, delta in deltas.items():
             key = directory.campaigns[campaign].encode()
             self._task.send(
                 events.CAMPAIGN_DELTA, partition_of(key, self._partitions), key, self._encode(delta)
             )
+
+    def _new_delta(self, campaign: int) -> Delta:
+        watermark = watermark_ms(self._rules.event_time_ms_max)
+        arrived_ms, self._arrived_ms = self._arrived_ms, []
+        shop_id = self._directory.shop_of_campaign[campaign]
+        return Delta(self._task.partition, watermark, arrived_ms, shop_id, [], [], [])
 
     def _send_path_deltas(self, changes: Changes) -> None:
         """One record per shop whose path counts changed."""

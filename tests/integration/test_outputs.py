@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any, Final
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -22,7 +23,8 @@ from streams.topic_admin import create_topics
 from streams.topics import PARTITIONS_DEFAULT, topic_specs
 from tests.conftest import ROOT
 from tests.outputs import TIME_MS, OutputRecord, attribution, credit, record_of, upsert
-from xinghe.domain.events import CAMPAIGN_FUNNEL, ORDER_ATTRIBUTED
+from tests.unit.domain.test_statement import entries_of_november
+from xinghe.domain.events import CAMPAIGN_FUNNEL, LEDGER_ENTRY, ORDER_ATTRIBUTED
 from xinghe.domain.metrics import MODELS
 from xinghe.embedded import EmbeddedServices
 
@@ -38,10 +40,12 @@ COMMITTED: Final = [
     record_of(upsert("c1", "1m", 60_000, 1, views=4)),
     record_of(upsert("c2", "1m", 60_000, 1, views=4)),
     OutputRecord(CAMPAIGN_FUNNEL, b"c2|1m|60000", None),
+    *(OutputRecord(LEDGER_ENTRY, b"c1", msgspec.json.encode(entry)) for entry in entries_of_november()),
 ]
 ABORTED: Final = [
     record_of(attribution("o1", [credit("c9", 500)], revision=3)),
     record_of(upsert("c9", "total", 0, 9, views=9)),
+    OutputRecord(LEDGER_ENTRY, b"c1", b"{}"),
 ]
 
 
@@ -110,6 +114,18 @@ def test_export_writes_the_last_upsert_of_each_window(broker: str, tmp_path: Pat
         ("1m", 4, None, None),
         ("total", 4, 500, None),
     ]
+
+
+def test_settle_and_verify_read_the_committed_ledger(broker: str) -> None:
+    settled = run(broker, "-m", "xinghe", "settle", "c1", "--format", "json")
+    assert settled.returncode == 0, settled.stderr
+    assert json.loads(settled.stdout)["owed"]["merchant_cash_fen"] == 1_300
+    other = run(broker, "-m", "xinghe", "settle", "c2")
+    assert (other.returncode, other.stdout) == (1, "")
+    assert "nothing is booked for campaign c2" in other.stderr
+    verified = run(broker, "-m", "xinghe", "ledger", "verify")
+    assert (verified.returncode, verified.stdout) == (0, ""), verified.stderr
+    assert "ledger: 14 entries of 1 campaigns, 0 things wrong" in verified.stderr
 
 
 def test_export_replaces_the_file_of_an_earlier_one(broker: str, tmp_path: Path) -> None:

@@ -36,6 +36,10 @@ GOOD: Final[dict[str, Any]] = {
     "hour_start_ms": 1_790_002_800_000 // HOUR_MS * HOUR_MS,
     "spend_fen": 5,
     "revision": 1,
+    "guarantee": {"preset": "qianchuan_roi", "start_ms": 1_790_000_000_000, "target_roi": 2.5},
+    "spend_match": {"start_ms": 0, "days": 7, "rate_percent": 10, "settle_after_days": 3},
+    "revenue_share": {"tiers": [{"from_fen": 0, "rate_basis_points": 200}], "settle_after_days": 15},
+    "budget_fen": 1,
 }
 """Fields of every event; one ignores those of the others."""
 
@@ -48,6 +52,9 @@ BAD_VALUES: Final = st.one_of(
     st.text(max_size=3),
     st.sampled_from(["", "s:1", "s|1", "x" * 64, "x" * 65, "é" * 64, "view", "share", "taobao", "p2"]),
     st.lists(st.integers(), max_size=2),
+    st.sampled_from([2, 2.5, 2.00001, "2.5", 1001]).map(
+        lambda roi: {"preset": "qianchuan_roi", "start_ms": 0, "target_roi": roi}
+    ),
     st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
 )
 SNIPPETS: Final = (

@@ -14,12 +14,15 @@ from streams.partitions import partition_of
 from tests.pipeline import BROKER_MS, Pipeline
 from tests.property.events import CAMPAIGNS, MIDNIGHT_MS, journey_events, linked_events, times_ms
 from tests.property.models import assert_models
+from xinghe.audit.cohorts import cohorts_of
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import RefundKey, Truth
 from xinghe.audit.findings import Findings
 from xinghe.audit.journey import Limits
 from xinghe.audit.record import Place, SourceRecord
 from xinghe.audit.truth import LIMITS, truth_of_records
+from xinghe.domain.cohorts import CohortRow
+from xinghe.domain.counted import day_start_ms
 from xinghe.domain.events import (
     CAMPAIGN_EVENTS,
     AdSpent,
@@ -214,10 +217,24 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
             assert upsert["shop_id"] in shops, key
     assert pipeline.notes() == truth.notes
     assert pipeline.note_days() == truth.note_days
+    assert pipeline.cohorts() == kept_cohorts(truth)
     assert_attributions(truth, pipeline)
     assert_models(truth, pipeline)
     assert_refund_letters(truth, run)
     assert_accounted_for(truth, run)
+
+
+def kept_cohorts(truth: Truth) -> dict[str, list[CohortRow]]:
+    """The cohorts of each campaign whose order day is still kept, ascending."""
+    rows = {
+        campaign_id: sorted(
+            CohortRow(key.touch_day, key.order_day, key.day, MODELS.index(key.model), *amounts)
+            for key, amounts in cohorts.items()
+            if not truth.is_expired((campaign_id, "1d", day_start_ms(key.order_day)))
+        )
+        for campaign_id, cohorts in cohorts_of(truth).items()
+    }
+    return {campaign_id: kept for campaign_id, kept in rows.items() if kept}
 
 
 def assert_accounted_for(truth: Truth, run: Run) -> None:
@@ -311,6 +328,8 @@ spends = st.lists(
         hour_start_ms=st.sampled_from([MIDNIGHT_MS, MIDNIGHT_MS + HOUR_MS, MIDNIGHT_MS + 8 * HOUR_MS]),
         spend_fen=st.integers(0, 999),
         revision=st.integers(0, 2),
+        impressions=st.sampled_from((None, 0, 50)),
+        clicks=st.sampled_from((None, 0, 3)),
     ),
     max_size=4,
 )

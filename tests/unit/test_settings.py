@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from streams.settings import FIELD_TYPES, Settings, SettingsError, description, right, without_password
+from xinghe.domain.alerts import RoiBelow
 
 
 def refused(env: dict[str, str], toml_path: Path | None = None) -> SettingsError:
@@ -133,6 +135,31 @@ def test_a_file_that_is_missing_or_no_toml_is_refused(tmp_path: Path) -> None:
 
     assert "can be read" in refused({"XINGHE_CONFIG": str(tmp_path / "none.toml")}).right
     assert "well-formed TOML" in refused({"XINGHE_CONFIG": str(broken)}).right
+
+
+def test_alert_rules_are_those_built_in_or_those_of_a_file(tmp_path: Path) -> None:
+    assert "data-late" in {rule.name for rule in Settings().read_alert_rules()}
+    file = tmp_path / "rules.toml"
+    file.write_text('[[rule]]\nname = "roi"\nkind = "roi_below"\nratio = 1.1\n')
+    rules = Settings.load({"XINGHE_ALERT_RULES": str(file)}).read_alert_rules()
+    assert rules == [RoiBelow(name="roi", ratio=Decimal("1.1"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[[rule]]\nname = "roi"\nkind = "roi_below"\nratio = 0\n', "rule 1 (roi): `ratio` must be above 0"),
+        ('[[rule]]\nname = "late"\nkind = "data_late"\nminutes = "1"\n', "rule 1 (late): Expected `int`"),
+        ("[[rule]\n", "line 1"),
+    ],
+)
+def test_a_wrong_alert_rule_is_refused_by_its_name_and_field(tmp_path: Path, text: str, named: str) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(text)
+    error = refused({"XINGHE_ALERT_RULES": str(file)})
+    assert error.setting == "alert_rules"
+    assert named in str(error)
+    assert "can be read" in refused({"XINGHE_ALERT_RULES": str(tmp_path / "none.toml")}).right
 
 
 SASL = {

@@ -6,11 +6,14 @@ import pytest
 
 from streams.topics import CAMPAIGNS_CHANGELOG, JOURNEYS_CHANGELOG, TopicSpec, topic_specs
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_DELTA,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
     JOURNEY_MOVED,
+    LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
     PATH_DELTA,
     SOURCE_EVENTS,
@@ -31,6 +34,9 @@ def test_every_topic_of_the_contract_is_there_once() -> None:
             JOURNEY_MOVED,
             PATH_DELTA,
             ATTRIBUTION_MODEL,
+            GUARANTEE_POSITION,
+            LEDGER_ENTRY,
+            ALERT_RAISED,
             JOURNEYS_CHANGELOG,
             CAMPAIGNS_CHANGELOG,
         ]
@@ -56,15 +62,28 @@ def test_a_dead_letter_has_room_for_the_largest_record_and_its_headers() -> None
 
 @pytest.mark.parametrize(
     "name",
-    [CampaignConfigured.topic, CAMPAIGN_FUNNEL, ATTRIBUTION_MODEL, JOURNEYS_CHANGELOG, CAMPAIGNS_CHANGELOG],
+    [
+        CampaignConfigured.topic,
+        CAMPAIGN_FUNNEL,
+        ATTRIBUTION_MODEL,
+        GUARANTEE_POSITION,
+        JOURNEYS_CHANGELOG,
+        CAMPAIGNS_CHANGELOG,
+    ],
 )
 def test_what_is_kept_for_ever_is_compacted(name: str) -> None:
     assert SPECS[name].config["cleanup.policy"] == "compact"
     assert "retention.ms" not in SPECS[name].config
 
 
+def test_the_books_are_whole_for_ever() -> None:
+    assert SPECS[LEDGER_ENTRY].config["cleanup.policy"] == "delete"
+    assert SPECS[LEDGER_ENTRY].config["retention.ms"] == "-1"
+
+
 def test_all_others_end() -> None:
     ending = {name for name, spec in SPECS.items() if spec.config["cleanup.policy"] == "delete"}
+    ending.remove(LEDGER_ENTRY)
 
     assert all(int(SPECS[name].config["retention.ms"]) > 0 for name in ending)
-    assert len(ending) == len(SPECS) - 5
+    assert len(ending) == len(SPECS) - 7

@@ -25,11 +25,13 @@ from xinghe.audit.redis_names import (
 class RedisComparison:
     """One pass over Redis: ``add`` each key, then ``finish``.
 
-    ``versions`` is what each window stands at, for the comparison of the funnel topic.
+    ``versions`` is what each window stands at, for the comparison of the funnel topic; ``guarantees`` what is told of each
+    campaign's guarantee.
     """
 
     def __init__(self, truth: Truth, findings: Findings) -> None:
         self.versions: dict[WindowKey, int] = {}
+        self.guarantees: dict[str, Mapping[str, str]] = {}
         self._truth = truth
         self._findings = findings
         self._known = truth.campaigns
@@ -65,10 +67,17 @@ class RedisComparison:
             self._note(key, name, content)
         elif name.kind == "day_note":
             self._day_note(key, name, content)
-        elif name.kind == "windows":
+        else:
+            self._keep(name, content)
+
+    def _keep(self, name: Name, content: Mapping[str, Any]) -> None:
+        """What is looked at once all is read."""
+        if name.kind == "windows":
             self._listed_windows[name.campaign_id, name.size] = content
         elif name.kind == "notes":
             self._listed_notes[name.campaign_id] = content
+        elif name.kind == "guarantee":
+            self.guarantees[name.campaign_id] = content
         else:
             self._listed_day_notes[name.campaign_id, name.start_ms] = content
 
@@ -194,10 +203,10 @@ def _scores(gmv_fen: Mapping[str, int]) -> dict[str, float]:
 
 def compare_redis(
     truth: Truth, stored: Iterable[tuple[str, Mapping[str, Any] | None]], findings: Findings
-) -> dict[WindowKey, int]:
-    """Compare all keys of Redis, the list of campaigns first; returns the version of each window."""
+) -> RedisComparison:
+    """Compare all keys of Redis, the list of campaigns first; returns what the comparisons of topics need of them."""
     comparison = RedisComparison(truth, findings)
     for key, content in stored:
         comparison.add(key, content)
     comparison.finish()
-    return comparison.versions
+    return comparison

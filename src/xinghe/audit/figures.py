@@ -9,10 +9,10 @@ from typing import Final
 
 from xinghe.audit.campaign_settings import DEFAULT_MODEL, CampaignSettings
 from xinghe.audit.credit import Attribution
-from xinghe.audit.intake import DeadLetter
+from xinghe.audit.intake import DeadLetter, SpendReport
 from xinghe.audit.record import Place
 from xinghe.audit.shop_models import PathSum
-from xinghe.domain.events import AdSpent, ModelChannel
+from xinghe.domain.events import AdSpent, ModelChannel, OrderRefunded
 from xinghe.domain.metrics import (
     AUDIENCE_NAMES,
     COUNTED_NAMES,
@@ -43,6 +43,7 @@ RefundKey = tuple[str, str]
 """Person, ``event_id`` of a refund."""
 Counts = dict[str, int]
 """Amounts by metric; those of orders by ``name:model``. What is 0 is absent."""
+
 
 SIZES: Final = ("1m", "1h", "1d", "total")
 PEOPLE_SIZES: Final = ("1d", "total")
@@ -79,8 +80,10 @@ def window_start_ms(size: str, time_ms: int) -> int:
 class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
-    ``model_channel`` is what ``paths`` are told in. ``chosen`` has, window by window, the counted metrics of orders by the models that the campaign's settings chose
-    for its minutes. ``partitions`` is how
+    ``model_channel`` is what ``paths`` are told in.
+    ``chosen`` has, window by window, the counted metrics of orders by the models that the campaign's settings chose
+    for its minutes. ``refunds`` are those of an order that count, in the order in which they do. ``spent`` has what spend
+    reports tell, ``spend_reports`` those of which the hour counts, ``all_spend_reports`` those before them too, by campaign. ``partitions`` is how
     many the journeys stage has, ``watermarks_ms`` of those that have accepted an event. ``impossible_too_late`` are the dead letters
     (by place, the event's time) refused as too late that cannot have been,
     ``settings_places`` the records that the settings' compacted topic still has.
@@ -100,10 +103,11 @@ class Truth:
     model_channel: ModelChannel = "campaign"
     counts: dict[WindowKey, Counts] = field(default_factory=dict)
     chosen: dict[WindowKey, Counts] = field(default_factory=dict)
-    spend_fen: dict[WindowKey, int] = field(default_factory=dict)
+    spent: dict[WindowKey, Counts] = field(default_factory=dict)
     note_counts: dict[NoteKey, Counts] = field(default_factory=dict)
     note_day_counts: dict[NoteDayKey, Counts] = field(default_factory=dict)
     orders: dict[OrderKey, Attribution] = field(default_factory=dict)
+    refunds: dict[OrderKey, list[OrderRefunded]] = field(default_factory=dict)
     paths: dict[str, dict[tuple[str, ...], PathSum]] = field(default_factory=dict)
     settings: defaultdict[str, CampaignSettings] = field(
         default_factory=lambda: defaultdict(CampaignSettings)
@@ -111,6 +115,7 @@ class Truth:
     shops_configured: dict[str, set[str]] = field(default_factory=dict)
     shops_seen: dict[str, set[str]] = field(default_factory=dict)
     spend_reports: dict[tuple[str, int], AdSpent] = field(default_factory=dict)
+    all_spend_reports: dict[str, list[SpendReport]] = field(default_factory=dict)
     refused: set[RefundKey] = field(default_factory=set)
     waiting: dict[RefundKey, bool] = field(default_factory=dict)
     unsure: set[RefundKey] = field(default_factory=set)
@@ -145,7 +150,7 @@ class Truth:
     @property
     def campaigns(self) -> set[str]:
         """Campaigns with something counted or spent."""
-        return {campaign_id for campaign_id, _, _ in self.counts.keys() | self.spend_fen.keys()}
+        return {campaign_id for campaign_id, _, _ in self.counts.keys() | self.spent.keys()}
 
     @property
     def window_keys(self) -> set[WindowKey]:
@@ -153,7 +158,7 @@ class Truth:
 
         What only another model than the chosen one counted makes a window as well: a setting may yet choose it.
         """
-        return {key for key in self.counts.keys() | self.spend_fen.keys() if not self.is_expired(key)}
+        return {key for key in self.counts.keys() | self.spent.keys() if not self.is_expired(key)}
 
     @property
     def windows(self) -> dict[WindowKey, dict[str, int]]:
@@ -186,9 +191,7 @@ class Truth:
             shown |= _by_model(counts)
         if key[1] == "total":
             shown |= {name: counts.get(name, 0) for name in AUDIENCE_NAMES}
-        if key in self.spend_fen:
-            shown["spend_fen"] = self.spend_fen[key]
-        return shown
+        return shown | self.spent.get(key, {})
 
     def note_metrics(self, key: NoteKey) -> dict[str, int]:
         """The metrics of a note of a campaign, to date; all 0 where nothing was counted."""

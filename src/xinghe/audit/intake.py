@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple
 
 from xinghe.audit.judge import RejectedError, SettingsDeleted, accepted
 from xinghe.audit.links import PlacedLink
 from xinghe.audit.record import Place, SourceRecord
-from xinghe.domain.events import JOURNEY_EVENTS, CampaignConfigured, OrderRefunded, PersonLinked
+from xinghe.domain.events import JOURNEY_EVENTS, AdSpent, CampaignConfigured, OrderRefunded, PersonLinked
 
 JOURNEY_TOPICS: Final = frozenset(event.topic for event in JOURNEY_EVENTS)  # type: ignore[attr-defined]  # all have one
 DATED_TOPICS: Final = JOURNEY_TOPICS | {PersonLinked.topic}
@@ -37,6 +38,13 @@ class Told(NamedTuple):
     after_gap: bool
 
 
+class SpendReport(NamedTuple):
+    """A report of spend and the timestamp of its record."""
+
+    event: AdSpent
+    recorded_ms: int
+
+
 class PlacedRefund(NamedTuple):
     """An accepted refund's record, for the dead letter that it may need."""
 
@@ -51,8 +59,8 @@ class Intake:
     """The judgement of records, in the order of each partition.
 
     ``too_late`` holds the places that the dead letters call so: of events of people and of links, since
-    no other record can be too late. ``accepted`` is what came in since the last ``take_accepted``, but for what
-    settings were ``told`` and the ``links``; ``refunds`` are the records of the accepted refunds.
+    no other record can be too late. ``accepted`` is what came in since the last ``take_accepted``, ``recorded_ms`` the timestamp of each, but for what
+    settings were ``told``, the ``spend`` and the ``links``; ``refunds`` are the records of the accepted refunds.
     ``too_late_ms`` is the event time of each record that was believed to be too late; ``settings_places`` are the
     records of the settings' topic, which loses some to compaction.
     """
@@ -61,9 +69,11 @@ class Intake:
         self.too_late = too_late
         self.events_in = 0
         self.accepted: list[Any] = []
+        self.recorded_ms = array("q")
         self.told: list[Told] = []
         self.refunds: list[PlacedRefund] = []
         self.links: list[PlacedLink] = []
+        self.spend: list[SpendReport] = []
         self.dead_letters: dict[Place, DeadLetter] = {}
         self.too_late_ms: dict[Place, int] = {}
         self.settings_places: set[Place] = set()
@@ -87,16 +97,20 @@ class Intake:
             elif isinstance(event, (CampaignConfigured, SettingsDeleted)):
                 self.told.append(Told(event, record.timestamp_ms, record.partition in self._settings_gaps))
             elif isinstance(event, PersonLinked):
-                self.links.append(PlacedLink(record.place, event, record.key, hash(record.value)))
+                link = PlacedLink(record.place, event, record.key, hash(record.value), record.timestamp_ms)
+                self.links.append(link)
+            elif isinstance(event, AdSpent):
+                self.spend.append(SpendReport(event, record.timestamp_ms))
             else:
                 self.accepted.append(event)
+                self.recorded_ms.append(record.timestamp_ms)
                 if isinstance(event, OrderRefunded):
                     ids = (event.person_id, event.event_id)
                     self.refunds.append(PlacedRefund(record.place, *ids, record.key, hash(record.value)))
 
     def take_accepted(self) -> list[Any]:
         """The accepted events so far, which are then forgotten here."""
-        events, self.accepted = self.accepted, []
+        events, self.accepted, self.recorded_ms = self.accepted, [], array("q")
         return events
 
     def _look_for_gap(self, place: Place) -> None:

@@ -27,7 +27,7 @@ from xinghe.domain.events import (
 )
 from xinghe.domain.windows import DAY_MS, JOURNEY_RETENTION_MS
 
-GMV_LAG_MS: Final = {"gmv_7d_fen": 7 * DAY_MS, "gmv_15d_fen": 15 * DAY_MS, "gmv_30d_fen": 30 * DAY_MS}
+LAG_MS: Final = {"7d": 7 * DAY_MS, "15d": 15 * DAY_MS, "30d": 30 * DAY_MS}
 ORDER_RETENTION_MS: Final = 396 * DAY_MS
 """How long a journey keeps an order behind the watermark (R14)."""
 
@@ -126,12 +126,14 @@ class Journey:
         for model, given in self._credits[order.order_id].items():
             for credit in given:
                 self._add_credit(truth, order, model, credit, purchase)
-            attributed[model] = self._add_refunds(truth, refunds, model, given)
+            attributed[model] = self._add_refunds(truth, order, refunds, model, given)
             if purchase.first is not None:
                 first = self._credits[purchase.first.order_id][model]
                 self._add_repurchase(truth, order, model, purchase, first)
         self._add_coupons(truth, order)
         self._add_path(truth, order)
+        if refunds:
+            truth.refunds[self._person_id, order.order_id] = refunds
         truth.orders[self._person_id, order.order_id] = Attribution(
             order_id=order.order_id,
             person_id=self._person_id,
@@ -167,7 +169,7 @@ class Journey:
             self._add_people(credit.campaign_id, order.time_ms, f"new_buyers:{model}")
 
     def _add_refunds(
-        self, truth: Truth, refunds: list[OrderRefunded], model: str, given: list[Credit]
+        self, truth: Truth, order: OrderPaid, refunds: list[OrderRefunded], model: str, given: list[Credit]
     ) -> list[Credit]:
         """R5: in the windows of each refund's own time. The credits with what was taken back of them."""
         shares = taken_back(given, [refund.amount_fen for refund in refunds])
@@ -175,7 +177,7 @@ class Journey:
         for refund, taken_fen in zip(refunds, shares, strict=True):
             for index, (credit, share_fen) in enumerate(zip(given, taken_fen, strict=True)):
                 sums_fen[index] += share_fen
-                amounts = _by_model({"refund_fen": share_fen}, model)
+                amounts = _by_model(refund_amounts(order, credit, share_fen), model)
                 _count(truth, credit.campaign_id, credit.note_id, refund.time_ms, amounts)
             for campaign_id in {credit.campaign_id for credit in given}:
                 _count(truth, campaign_id, None, refund.time_ms, _by_model({"refunds": 1}, model))
@@ -270,8 +272,20 @@ def credit_amounts(order: OrderPaid, credit: Credit) -> dict[str, int]:
     if credit.touch_time_ms is None:
         return amounts
     amounts["direct_gmv_fen" if credit.direct else "halo_gmv_fen"] = credit.gmv_fen
+    return amounts | {f"gmv_{lag}_fen": credit.gmv_fen for lag in _lags(order, credit)}
+
+
+def refund_amounts(order: OrderPaid, credit: Credit, share_fen: int) -> dict[str, int]:
+    """R5 and R19: what a refund's share of a credit adds to the windows of its campaign."""
+    return {"refund_fen": share_fen} | {f"refund_{lag}_fen": share_fen for lag in _lags(order, credit)}
+
+
+def _lags(order: OrderPaid, credit: Credit) -> list[str]:
+    """The lags within which the order followed its touch."""
+    if credit.touch_time_ms is None:
+        return []
     lag_ms = order.time_ms - credit.touch_time_ms
-    return amounts | {name: credit.gmv_fen for name, most_ms in GMV_LAG_MS.items() if lag_ms <= most_ms}
+    return [lag for lag, most_ms in LAG_MS.items() if lag_ms <= most_ms]
 
 
 def came_back(

@@ -11,12 +11,13 @@ from xinghe.domain.events import PersonLinked
 
 
 class PlacedLink(NamedTuple):
-    """A link that rules 1 to 8 accept, with its record for the dead letter that it may need."""
+    """A link that rules 1 to 8 accept, with its record for the dead letter that it may need, and its timestamp."""
 
     place: Place
     event: PersonLinked
     key: bytes | None
     value_hash: int
+    recorded_ms: int = 0
 
 
 class Links:

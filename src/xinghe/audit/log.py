@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.partitioner import murmur2
 
 RECORDS_PER_READ_MAX: Final = 20_000
 
@@ -53,6 +54,13 @@ class Log:
     def of(self, topics: Iterable[str]) -> list[TopicPartition]:
         """All partitions of the topics."""
         return [partition for topic in topics for partition in self.partitions[topic]]
+
+    def of_key(self, topics: Iterable[str], key: bytes) -> list[TopicPartition]:
+        """The partition of each topic that holds the key, as Java's default partitioner has it."""
+        return [
+            TopicPartition(topic, (murmur2(key) & 0x7FFFFFFF) % len(self.partitions[topic]))
+            for topic in topics
+        ]
 
     async def begins(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The first offset of each partition that is still there."""

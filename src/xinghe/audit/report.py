@@ -114,7 +114,13 @@ def _notices(report: Report, shown_max: int) -> Iterator[str]:
     if letters:
         yield f"notice: {len(letters):,} orders may have dead letters of refunds that fit now that all is known:"
         yield from _some(letters, shown_max)
-    if apart or letters:
+    late = findings.notices_by_kind["ledger"]
+    if late:
+        yield (
+            f"notice: {late:,} values of the ledger differ where something came after its day was booked (the next day "
+            "books it) or cannot be compared exactly"
+        )
+    if apart or letters or late:
         yield f"notice: {findings.notices_by_kind.total():,} values differ there"
         yield from (f"notice:   {_line(difference)}" for difference in findings.notices_shown[:shown_max])
 

@@ -10,7 +10,10 @@ from typing import Any, Final, NamedTuple
 from aiokafka import ConsumerRecord, TopicPartition
 from redis import Redis
 
+from xinghe.audit.arrivals import Arrivals
 from xinghe.audit.attributions import FoundAttributions, compare_attributions
+from xinghe.audit.compare_guarantees import FoundPositions, GuaranteeComparison
+from xinghe.audit.compare_ledger import FoundLedger, LedgerComparison
 from xinghe.audit.compare_models import KIND, FoundModels, ModelsComparison, models_in_redis
 from xinghe.audit.compare_redis import compare_redis
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
@@ -20,6 +23,7 @@ from xinghe.audit.funnel import FoundFunnel, compare_funnel
 from xinghe.audit.intake import JOURNEY_TOPICS, Intake
 from xinghe.audit.journey import Limits
 from xinghe.audit.log import Log
+from xinghe.audit.money_facts import money_facts
 from xinghe.audit.record import SourceRecord
 from xinghe.audit.redis_reading import stored
 from xinghe.audit.report import Report
@@ -28,6 +32,8 @@ from xinghe.domain.events import (
     ATTRIBUTION_MODEL,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
+    LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
     AdSpent,
     CampaignConfigured,
@@ -36,7 +42,15 @@ from xinghe.domain.events import (
 
 CAMPAIGN_TOPICS: Final = (CampaignConfigured.topic, AdSpent.topic)
 SOURCE_TOPICS: Final = (*JOURNEY_TOPICS, PersonLinked.topic, *CAMPAIGN_TOPICS)
-TOPICS: Final = (*SOURCE_TOPICS, ORDER_ATTRIBUTED, CAMPAIGN_FUNNEL, ATTRIBUTION_MODEL, DEAD_LETTER)
+TOPICS: Final = (
+    *SOURCE_TOPICS,
+    ORDER_ATTRIBUTED,
+    CAMPAIGN_FUNNEL,
+    ATTRIBUTION_MODEL,
+    LEDGER_ENTRY,
+    GUARANTEE_POSITION,
+    DEAD_LETTER,
+)
 
 SETTLE_S: Final = 5.0
 """After the last commit Redis follows within a moment, and the upserts of the funnel within a second or two."""
@@ -81,13 +95,13 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
         ends = await log.ends(source_partitions)
         letters = FoundDeadLetters()
         await _read_all(log, DEAD_LETTER, letters.add)
-        truth = await _recompute(log, ends, letters, options, say)
+        truth, arrivals = await _recompute(log, ends, letters, options, say)
         attributions = FoundAttributions(truth.person_of, truth.refused_ids)
         await _read_all(log, ORDER_ATTRIBUTED, attributions.add)
         findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
         waiting = compare_dead_letters(truth, letters, findings)
         compare_attributions(truth, attributions, findings)
-        findings.merge(await _compare_figures(log, redis, truth, options, say))
+        findings.merge(await _compare_figures(log, redis, truth, arrivals, options, say))
         ends_now = await log.ends(source_partitions)
     finally:
         await log.close()
@@ -103,36 +117,41 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
 
 async def _recompute(
     log: Log, ends: Mapping[TopicPartition, int], letters: FoundDeadLetters, options: AuditOptions, say: Say
-) -> Truth:
-    """The truth: all links, then one partition of the journeys topics after the other.
+) -> tuple[Truth, Arrivals]:
+    """The truth: spend and settings, all links, then one partition of the journeys topics after the other.
 
-    Whole journeys are in one, but for those of linked ids.
+    Whole journeys are in one, but for those of linked ids. When records came is looked at where there is spend or a
+    setting, which money needs.
     """
     begins = await log.begins(ends)
     for partition, begin in sorted(begins.items()):
         if begin > 0 and partition.topic != CampaignConfigured.topic:
             raise RecordsGoneError(partition, begin)
     too_late = letters.too_late
-    links = Intake(too_late)
+    campaigns, links = Intake(), Intake(too_late)
+    await _take(log, campaigns, [each for each in ends if each.topic in CAMPAIGN_TOPICS], begins, ends)
+    say(f"spend and settings: {campaigns.events_in:,} records")
     await _take(log, links, [each for each in ends if each.topic == PersonLinked.topic], begins, ends)
     recomputation = Recomputation(options.limits, links.links)
+    arrivals = Arrivals(recomputation.person_of)
     say(f"identity links: {links.events_in:,} records")
     journeys = [partition for partition in ends if partition.topic in JOURNEY_TOPICS]
     numbers = sorted({partition.partition for partition in journeys})
     for number in numbers:
         intake = Intake(too_late)
         await _take(log, intake, [each for each in journeys if each.partition == number], begins, ends)
+        if campaigns.spend or campaigns.told:
+            arrivals.add_partition(number, intake.accepted, intake.recorded_ms)
         recomputation.add_partition(number, intake.take_accepted())
         recomputation.add_intake(intake)
         say(f"partition {number}: {intake.events_in:,} records recomputed")
     recomputation.add_intake(links)
-    intake = Intake(too_late)
-    await _take(log, intake, [each for each in ends if each.topic in CAMPAIGN_TOPICS], begins, ends)
-    for event in intake.take_accepted():
-        recomputation.add_spend(event)
-    recomputation.add_intake(intake)
-    say(f"spend and settings: {intake.events_in:,} records")
-    return recomputation.finish(len(numbers))
+    for report in campaigns.spend:
+        recomputation.add_spend(*report)
+    recomputation.add_intake(campaigns)
+    arrivals.add_links(links.links)
+    arrivals.add_campaigns(campaigns.spend, campaigns.told)
+    return recomputation.finish(len(numbers)), arrivals
 
 
 async def _take(
@@ -168,27 +187,72 @@ async def _read_on(
     return ends
 
 
-async def _compare_figures(log: Log, redis: Redis, truth: Truth, options: AuditOptions, say: Say) -> Findings:
-    """Compare Redis, the funnel and the models; what differs is looked at again until it has had time to settle."""
-    funnel, found_models = FoundFunnel(), FoundModels()
-    models = await asyncio.to_thread(ModelsComparison, truth)
-    position = await log.begins(log.of([CAMPAIGN_FUNNEL]))
-    models_position = await log.begins(log.of([ATTRIBUTION_MODEL]))
+async def _compare_figures(
+    log: Log, redis: Redis, truth: Truth, arrivals: Arrivals, options: AuditOptions, say: Say
+) -> Findings:
+    """Compare Redis and the topics of figures; what differs is looked at again until it has had time to settle."""
+    found = _FoundFigures(log)
+    comparisons = await asyncio.to_thread(_Comparisons, truth, arrivals)
+    await found.start()
     started_s = time.monotonic()
     told = False
     while True:
-        position = await _read_on(log, position, funnel.add)
-        models_position = await _read_on(log, models_position, found_models.add)
+        await found.read_on()
         findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
-        versions = await asyncio.to_thread(compare_redis, truth, stored(redis), findings)
-        compare_funnel(truth, funnel, versions, findings)
-        models.compare(found_models, await asyncio.to_thread(models_in_redis, redis), findings)
+        await asyncio.to_thread(comparisons.compare, found, redis, findings)
         if time.monotonic() - started_s >= settle_s(findings, options.model_period_s):
             return findings
         if not told:
             told = True
             say(f"{findings.differences:,} values differ; looking again, the last commit may be a moment old")
         await asyncio.sleep(SETTLE_PAUSE_S)
+
+
+class _FoundFigures:
+    """The topics of figures, read on from where the last reading ended."""
+
+    def __init__(self, log: Log) -> None:
+        self.funnel = FoundFunnel()
+        self.models = FoundModels()
+        self.ledger = FoundLedger()
+        self.positions = FoundPositions()
+        self._log = log
+        self._takers: dict[str, Callable[[ConsumerRecord], None]] = {
+            CAMPAIGN_FUNNEL: self.funnel.add,
+            ATTRIBUTION_MODEL: self.models.add,
+            LEDGER_ENTRY: self.ledger.add,
+            GUARANTEE_POSITION: self.positions.add,
+        }
+        self._next: dict[str, Mapping[TopicPartition, int]] = {}
+
+    async def start(self) -> None:
+        """Go to the beginning of each topic."""
+        for topic in self._takers:
+            self._next[topic] = await self._log.begins(self._log.of([topic]))
+
+    async def read_on(self) -> None:
+        """Take what has come."""
+        for topic, take in self._takers.items():
+            self._next[topic] = await _read_on(self._log, self._next[topic], take)
+
+
+class _Comparisons:
+    """What must be shown of figures, computed once."""
+
+    def __init__(self, truth: Truth, arrivals: Arrivals) -> None:
+        facts = money_facts(truth)
+        self._truth = truth
+        self._models = ModelsComparison(truth)
+        self._ledger = LedgerComparison(facts, arrivals, truth.watermark_ms)
+        self._guarantees = GuaranteeComparison(facts)
+
+    def compare(self, found: _FoundFigures, redis: Redis, findings: Findings) -> None:
+        """Compare all of it; the figures of Redis are read here."""
+        in_redis = compare_redis(self._truth, stored(redis), findings)
+        compare_funnel(self._truth, found.funnel, in_redis.versions, findings)
+        self._models.compare(found.models, models_in_redis(redis), findings)
+        self._ledger.compare(found.ledger, findings)
+        self._guarantees.compare(found.positions, in_redis.guarantees, findings)
 
 
 def settle_s(findings: Findings, model_period_s: float) -> float:

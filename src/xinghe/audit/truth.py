@@ -8,13 +8,13 @@ only the event structs, the names of the metrics and the lengths of time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from xinghe.audit.figures import SPEND_SIZES, RefundKey, Truth, window_start_ms
-from xinghe.audit.intake import DeadLetter, Intake, PlacedRefund, Told
+from xinghe.audit.intake import DeadLetter, Intake, PlacedRefund, SpendReport, Told
 from xinghe.audit.journey import Journey, Limits
 from xinghe.audit.judge import SettingsDeleted
 from xinghe.audit.links import Links, PlacedLink
@@ -47,6 +47,11 @@ class Recomputation:
         for link in links:
             self._seen(link.place.partition, link.event.time_ms)
 
+    @property
+    def person_of(self) -> Mapping[str, str]:
+        """The person of each id that a link names."""
+        return self._links.person_of
+
     def add_partition(self, partition: int, events: Iterable[Any]) -> None:
         """Add all accepted journey events of one partition, which hold whole journeys, but for those of linked ids."""
         people: dict[str, list[Any]] = defaultdict(list)
@@ -65,14 +70,16 @@ class Recomputation:
         newest_ms = self._newest_ms[partition] = max(self._newest_ms.get(partition, 0), time_ms)
         self._truth.watermarks_ms[partition] = newest_ms - OUT_OF_ORDERNESS_MS
 
-    def add_spend(self, event: AdSpent) -> None:
-        """R10: of an hour the largest ``(revision, event_id)`` counts."""
+    def add_spend(self, event: AdSpent, recorded_ms: int) -> None:
+        """R10: of an hour the largest ``(revision, event_id)`` counts; ``recorded_ms`` is the record's timestamp."""
         truth = self._truth
         if (event.campaign_id, event.event_id) in self._spend_event_ids:
             truth.duplicates += 1
             return
         self._spend_event_ids.add((event.campaign_id, event.event_id))
         truth.counted += 1
+        reports = truth.all_spend_reports.setdefault(event.campaign_id, [])
+        reports.append(SpendReport(event, recorded_ms))
         hour = (event.campaign_id, event.hour_start_ms)
         known = truth.spend_reports.get(hour)
         if known is None or (event.revision, event.event_id) > (known.revision, known.event_id):
@@ -116,9 +123,12 @@ class Recomputation:
         truth.partitions = partitions
         self._add_linked()
         for (campaign_id, hour_start_ms), report in truth.spend_reports.items():
+            amounts = report_amounts(report)
             for size in SPEND_SIZES:
                 key = (campaign_id, size, window_start_ms(size, hour_start_ms))
-                truth.spend_fen[key] = truth.spend_fen.get(key, 0) + report.spend_fen
+                spent = truth.spent.setdefault(key, {})
+                for name, amount in amounts.items():
+                    spent[name] = spent.get(name, 0) + amount
         truth.choose_models()
         for campaign_id, settings in truth.settings.items():
             change = settings.late_change(truth.watermark_ms)
@@ -180,6 +190,14 @@ class Recomputation:
                 truth.unsure_letters |= _letters("refund_exceeds_order", firsts.values())
 
 
+def report_amounts(report: AdSpent) -> dict[str, int]:
+    """R19: what an hour's report adds; impressions and clicks only where it has both."""
+    amounts = {"spend_fen": report.spend_fen, "spend_hours": 1}
+    if report.impressions is None or report.clicks is None:
+        return amounts
+    return amounts | {"impressions": report.impressions, "clicks": report.clicks, "ctr_hours": 1}
+
+
 def _letters(reason: str, refunds: Iterable[PlacedRefund]) -> dict[Place, DeadLetter]:
     return {refund.place: DeadLetter(reason, refund.key, refund.value_hash) for refund in refunds}
 
@@ -199,7 +217,7 @@ def truth_of(
     """The truth of accepted events: journey events in any order, links and campaigns' events in that of their log.
 
     ``partition_of`` gives the partition of a ``person_id``, of ``partitions``; by default there is one. Settings are
-    taken to be told in time.
+    taken to be told in time, and spend to be reported at once.
     """
     events = list(events)
     links = [event for event in events if isinstance(event, PersonLinked)]
@@ -215,7 +233,7 @@ def truth_of(
         if isinstance(event, PersonLinked):
             continue
         if isinstance(event, AdSpent):
-            recomputation.add_spend(event)
+            recomputation.add_spend(event, event.hour_start_ms)
         elif isinstance(event, (CampaignConfigured, SettingsDeleted)):
             recomputation.add_told(Told(event, told_ms=0, after_gap=False))
         else:
@@ -251,7 +269,7 @@ def truth_of_records(
         recomputation.add_partition(partition, intake.take_accepted())
         recomputation.add_intake(intake)
     recomputation.add_intake(for_links)
-    for event in for_campaigns.take_accepted():
-        recomputation.add_spend(event)
+    for report in for_campaigns.spend:
+        recomputation.add_spend(*report)
     recomputation.add_intake(for_campaigns)
     return recomputation.finish(partitions)

@@ -62,7 +62,8 @@ def command(
 
     A separate, plain and slow computation reads every source record again and compares each window, note and list
     in Redis, the last upsert of each window of the funnel, the last attribution of each order and its revisions, the
-    models of each shop, and each dead letter. For models that the stream has not computed anew it waits as long as
+    models of each shop, where each guarantee stands, every entry of the ledger and what stands in it, and each dead
+    letter. For models that the stream has not computed anew it waits as long as
     the setting model_period_s says (60 seconds). The traffic should be stopped and a worker run until all is processed.
 
     Ends with exit code 0 if nothing differs, 1 if anything does or the stream is behind, 69 if Kafka or Redis

@@ -15,19 +15,22 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES
+from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES, SPENT_NAMES
 from xinghe.domain.rates import RATES, rate
 from xinghe.domain.windows import SHANGHAI_OFFSET_MS
 from xinghe.serving import Funnel
 
 UNKNOWN: Final = "-"
 SHANGHAI: Final = timezone(timedelta(milliseconds=SHANGHAI_OFFSET_MS), "Asia/Shanghai")
-SUMMED_NAMES: Final = (*COUNTED_NAMES, "engagements", *MODEL_COUNTED_NAMES, "net_gmv_fen", "spend_fen")
+SUMMED_NAMES: Final = (*COUNTED_NAMES, "engagements", *MODEL_COUNTED_NAMES, "net_gmv_fen", *SPENT_NAMES)
 """The metrics that add up over campaigns; distinct people do not."""
 
 CAMPAIGN_WIDTH_MIN: Final = 16
 COLUMN_GAP: Final = 2
 LEFT_OUT_FIRST: Final = (
+    "CTR",
+    "¥/order",
+    "spend of",
     "visit rate",
     "changed",
     "watermark",
@@ -179,8 +182,11 @@ def _columns(funnels: Sequence[Funnel], now_ms: int) -> dict[str, list[str]]:
         "GMV ¥": [_yuan(funnel.get("gmv_fen")) for funnel in funnels],
         "refunded ¥": [_yuan(funnel.get("refund_fen")) for funnel in funnels],
         "spend ¥": [_yuan(funnel.get("spend_fen")) for funnel in funnels],
+        "spend of": [_hours(funnel.get("spend_hours")) for funnel in funnels],
         "ROI": [_ratio(rate("roi", funnel.metrics)) for funnel in funnels],
         "net ROI": [_ratio(rate("roi_net", funnel.metrics)) for funnel in funnels],
+        "¥/order": [_cost(rate("cost_per_order", funnel.metrics)) for funnel in funnels],
+        "CTR": [_percent(rate("click_through_rate", funnel.metrics)) for funnel in funnels],
         "changed": [_since(funnel.updated_ms, now_ms) for funnel in funnels],
         "watermark": [_since(funnel.watermark_ms, now_ms) for funnel in funnels],
     }
@@ -223,6 +229,23 @@ def _yuan(fen: int | None) -> str:
         return UNKNOWN
     sign = "-" if fen < 0 else ""
     return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def _hours(hours: int | None) -> str:
+    return UNKNOWN if hours is None else f"{hours:,} h"
+
+
+def _cost(fen: Fraction | None) -> str:
+    """A cost in yuan, rounded to whole fen.
+
+    >>> _cost(Fraction(1400, 3)), _cost(None)
+    ('4.67', '-')
+    """
+    return UNKNOWN if fen is None else _yuan(round(fen))
+
+
+def _percent(value: Fraction | None) -> str:
+    return UNKNOWN if value is None else f"{float(value):.2%}"
 
 
 def _ratio(value: Fraction | None) -> str:

@@ -10,19 +10,21 @@ from typing import Any
 
 import click
 import orjson
+from click.core import ParameterSource
 
 from xinghe.commands.connect import UnavailableError, kafka_client_options, wait_for_kafka
 from xinghe.commands.options import json_option, kafka_option
 from xinghe.commands.signals import stop_on_signals
 from xinghe.domain.events import SOURCE_EVENTS
 from xinghe.simulator.model import Model
-from xinghe.simulator.pace import clock_slots_ms, now_ms, send_paced, steady_slots_ms
+from xinghe.simulator.pace import clock_slots_ms, event_clock, now_ms, send_paced, steady_slots_ms
 from xinghe.simulator.sender import BatchSender, SendError
 from xinghe.simulator.settings import HISTORY_DAYS_MAX, SimulatorSettings
 from xinghe.simulator.truth import Truth
 
 DEFAULTS = SimulatorSettings()
 SHARE = click.FloatRange(0, 0.9)
+SECONDS_PER_DAY = 86_400
 
 
 @click.command()
@@ -99,6 +101,12 @@ SHARE = click.FloatRange(0, 0.9)
     "the records are the same, byte for byte.",
 )
 @click.option(
+    "--days-per-second",
+    type=click.FloatRange(0, min_open=True, max=100),
+    help="Let event time run so fast; the run of --duration begins so long ago that it ends now. Without --history-share "
+    "there is none.",
+)
+@click.option(
     "--truth",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write what was sent to this file, as JSON.",
@@ -110,6 +118,7 @@ def command(
     duration: float,
     seed: int,
     start_ms: int | None,
+    days_per_second: float | None,
     truth: Path | None,
     as_json: bool,
     **model_options: Any,
@@ -127,21 +136,36 @@ def command(
     coupons, that say if the customer is new; refunds that fit their order (refunds), payments and refunds told again
     under another event_id (repeated_orders, repeated_refunds), refunds of orders that never come (waiting_refunds: no
     dead letter for 31 days), touches that came over a minute late (late_touches), settings by model, and by campaign
-    touches and spend.
+    touches, spend and what is to become of its guarantees (hit, miss, recover, void).
+
+    With --days-per-second guarantees, spend matches and revenue shares are settled within the run: spend is reported by the
+    hour and sometimes revised days later (late_revisions), targets are edited, some refunds come days later (late_refunds).
 
     \b
     Examples:
       xinghe simulate
       xinghe simulate --rate 2000 --duration 60 --seed 7 --truth truth.json
       xinghe simulate --rate 0 --duration 10 --bad-share 0.01
+      xinghe simulate --days-per-second 1 --duration 45 --rate 2000 --campaigns 8
     """
+    if days_per_second is not None:
+        if not duration or start_ms is not None:
+            raise click.UsageError(
+                "--days-per-second needs --duration and sets the start; leave out --start-ms."
+            )
+        model_options |= {"days_long": True}
+        context = click.get_current_context()
+        if context.get_parameter_source("history_share") is ParameterSource.DEFAULT:
+            # Days pass in the run itself; what is delivered late is booked later.
+            model_options["history_share"] = 0.0
     settings = SimulatorSettings(**model_options)
     if truth is not None and not truth.absolute().parent.is_dir():
         raise click.UsageError(
             f"--truth {truth} cannot be written: its folder does not exist; create it first."
         )
     known = Truth()
-    run = _Run(settings, seed, rate, duration or None, start_ms)
+    speed = 1.0 if days_per_second is None else days_per_second * SECONDS_PER_DAY
+    run = _Run(settings, seed, rate, duration or None, start_ms, speed)
     try:
         asyncio.run(run.send(kafka_bootstrap_servers, known))
         problem = None
@@ -156,7 +180,7 @@ def command(
 
 
 class _Run:
-    """One run of the model against Kafka."""
+    """One run of the model against Kafka; event time runs ``speed`` times as fast as the clock."""
 
     def __init__(
         self,
@@ -165,12 +189,14 @@ class _Run:
         rate: float,
         duration_s: float | None,
         start_ms: int | None,
+        speed: float,
     ) -> None:
         self._settings = settings
         self._seed = seed
         self._rate = rate
         self._duration_s = duration_s
         self._start_ms = start_ms
+        self._speed = speed
         self._started_s = self._ended_s = time.monotonic()
 
     async def send(self, bootstrap_servers: str, truth: Truth) -> None:
@@ -180,15 +206,19 @@ class _Run:
             async with BatchSender(bootstrap_servers, list(SOURCE_EVENTS), kafka_client_options()) as sender:
                 started_ms = now_ms()
                 self._started_s = time.monotonic()
-                self._start_ms = started_ms if self._start_ms is None else self._start_ms
-                shift_ms = started_ms - self._start_ms
+                if self._start_ms is None:
+                    # It ends now: no record may be ahead of the broker's clock.
+                    self._start_ms = started_ms - int((self._duration_s or 0) * 1000 * (self._speed - 1))
+                start_ms, speed = self._start_ms, self._speed
+                span_s = None if self._duration_s is None else self._duration_s * speed
+                clock_ms = event_clock(start_ms, started_ms, speed)
                 if self._rate:
-                    slots = steady_slots_ms(self._start_ms, self._rate, self._duration_s)
+                    slots = steady_slots_ms(start_ms, self._rate / speed, span_s)
                 else:
-                    slots = clock_slots_ms(self._start_ms, self._duration_s, lambda: now_ms() - shift_ms)
-                records = Model(self._settings, self._seed, self._start_ms).records(slots)
+                    slots = clock_slots_ms(start_ms, span_s, clock_ms)
+                records = Model(self._settings, self._seed, start_ms).records(slots)
                 try:
-                    await send_paced(records, sender, stop.is_set, truth.add, lambda: now_ms() - shift_ms)
+                    await send_paced(records, sender, stop.is_set, truth.add, clock_ms)
                 finally:
                     self._ended_s = time.monotonic()
 

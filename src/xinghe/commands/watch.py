@@ -71,7 +71,7 @@ def command(
 
     A dash is a figure that is not known (no spend was reported yet), which is not 0. ROI is GMV by
     spend, net ROI the same less refunds; orders and GMV are by the campaign's own model. "visit rate" is
-    store visits by viewers. "watermark" is how far back the time lies up to which a campaign's events are complete.
+    store visits by viewers, CTR clicks on ads by impressions; "spend of" is how many hours were reported. "watermark" is how far back the time lies up to which a campaign's events are complete.
     While Redis is away the last figures stay, marked as old.
 
     \b

@@ -14,6 +14,7 @@ from xinghe.domain.events import (
     ATTRIBUTION_MODEL,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
     SOURCE_EVENTS,
     CampaignConfigured,
 )
@@ -26,6 +27,7 @@ SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 GONE: Final = {
     CampaignConfigured.topic: ("SettingsDeleted", "A null value: all settings of the campaign are deleted."),
     ATTRIBUTION_MODEL: ("ShopModelsGone", "A null value: no order of the shop that a touch reached is left."),
+    GUARANTEE_POSITION: ("GuaranteeGone", "A null value: the campaign has no guarantee any more."),
     CAMPAIGN_FUNNEL: (
         "WindowGone",
         "A null value: the window's retention passed, or all of its figures came back to 0.",

@@ -110,11 +110,23 @@ def _keys() -> list[tuple[str, str, str, str]]:
             "the credits of the shop's channels (by default its campaigns) by the data-driven models: JSON, the last `xinghe.attribution.model.v1` of the shop",
             "for ever",
         ),
+        (
+            keys.ALERTS_OPEN,
+            "hash",
+            "`alert_id` to the JSON of its last `xinghe.alert.raised.v1`, for each alert that is raised or escalated",
+            "until it is resolved",
+        ),
+        (
+            keys.ALERTS,
+            "stream",
+            "what became of alerts: `alert_id` and `record`, as above; nothing twice, and fewer after Redis was emptied",
+            "the last 10,000 or so",
+        ),
         (keys.UPDATES, "channel", "JSON lists of the campaign ids that a commit changed", "not kept"),
         (
             keys.sink("{stage}", _START_MS).replace(str(_START_MS), "{partition}"),
             "hash",
-            "for Xinghe itself: `incarnation`, `sequence`, `state` of what is written",
+            "for Xinghe itself: `incarnation`, `sequence`, `state` of what is written, number of the last of its `alerts`",
             "for ever",
         ),
     ]

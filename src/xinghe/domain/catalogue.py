@@ -19,7 +19,7 @@ from xinghe.domain.metrics import (
 )
 from xinghe.domain.windows import Size
 
-Unit = Literal["times", "people", "fen", "millionths of an order"]
+Unit = Literal["times", "people", "hours", "fen", "millionths of an order"]
 Amount = Literal["gross", "net", ""]
 """Whether refunds are in an amount of orders: ``gross`` as paid, ``net`` less refunds; empty for anything else."""
 
@@ -65,6 +65,8 @@ def _plain(name: str, meaning: str, sizes: tuple[Size, ...], *, note: bool) -> M
 def _unit(name: str) -> Unit:
     if name.endswith("_fen"):
         return "fen"
+    if name.endswith("_hours"):
+        return "hours"
     if name.endswith("_micros"):
         return "millionths of an order"
     return "people" if name in {*PEOPLE, *MODEL_PEOPLE, *AUDIENCE} else "times"

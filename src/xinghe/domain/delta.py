@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from msgspec import Struct
 
+from xinghe.domain.cohorts import Amounts, CohortCell, CohortRow
 from xinghe.domain.events import ModelChannel
 from xinghe.domain.order import Refund
 
@@ -15,7 +16,8 @@ class Delta(Struct, array_like=True, gc=False):
 
     Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`, and beyond these those of each model; people go on with
     ``metrics.AUDIENCE_NAMES``. ``counts`` holds ``(note_id,
-    minutes since the epoch, metric, change)``, ``people`` holds ``(day number or 0 for total, metric, change)``.
+    minutes since the epoch, metric, change)``, ``people`` holds ``(day number or 0 for total, metric, change)``,
+    ``cohorts`` the changes of cohorts.
     ``arrived_ms`` are the broker's times of the source batches in the commit, told by one of its deltas only: a fair
     sample for the time from end to end.
     """
@@ -26,13 +28,22 @@ class Delta(Struct, array_like=True, gc=False):
     shop_id: str
     counts: list[tuple[str | None, int, int, int]]
     people: list[tuple[int, int, int]]
+    cohorts: list[CohortRow]
 
 
 class Watermark(Struct, array_like=True, gc=False):
-    """The watermark of one partition of the journeys stage, told to every partition of the campaigns stage."""
+    """The watermark of one partition of the journeys stage, told to every partition of the campaigns stage.
+
+    ``settled_ms`` is an older one, up to which all deltas are before this record.
+    ``taken`` is how many source records the partition's tasks have taken since the beginning, ``refused`` how many of them went to
+    the dead letters.
+    """
 
     partition: int
     watermark_ms: int
+    settled_ms: int
+    taken: int = 0
+    refused: int = 0
 
 
 class PathDelta(Struct, array_like=True, gc=False):
@@ -47,7 +58,8 @@ class PathDelta(Struct, array_like=True, gc=False):
 class Changes:
     """What the journeys of one task changed since its last commit.
 
-    ``counts`` by (source number, minute, counted metric), ``people`` by (campaign number, day or 0, people metric).
+    ``counts`` by (source number, minute, counted metric), ``people`` by (campaign number, day or 0, people metric),
+    ``cohorts`` by campaign number, days and model.
     ``orders`` are the orders whose attribution is to be told: (person, number of the order). ``refusals`` are refunds that
     go to the dead letters: refund, reason, detail. ``paths`` are orders and their fen by (shop, channels of the path), told
     in ``model_channel``.
@@ -55,7 +67,7 @@ class Changes:
     full.
     """
 
-    __slots__ = ("counts", "evicted", "model_channel", "orders", "paths", "people", "refusals")
+    __slots__ = ("cohorts", "counts", "evicted", "model_channel", "orders", "paths", "people", "refusals")
 
     def __init__(self, model_channel: ModelChannel = "campaign") -> None:
         self.model_channel = model_channel
@@ -65,6 +77,7 @@ class Changes:
         """Begin anew after a commit was prepared."""
         self.counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         self.people: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+        self.cohorts: dict[CohortCell, Amounts] = {}
         self.orders: dict[tuple[bytes, int], None] = {}
         self.refusals: list[tuple[Refund, str, str]] = []
         self.paths: dict[tuple[str, tuple[str, ...]], tuple[int, int]] = {}
@@ -77,4 +90,4 @@ class Changes:
         self.paths[key] = known_orders + orders, known_fen + fen
 
     def __bool__(self) -> bool:
-        return bool(self.counts or self.people)
+        return bool(self.counts or self.people or self.cohorts)

@@ -7,17 +7,12 @@ and enumerations, and ignores fields that it does not know. An optional field th
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-EventId = Annotated[str, Meta(min_length=1, max_length=64)]
-PersonId = Annotated[str, Meta(min_length=1, max_length=64)]
-Id = Annotated[str, Meta(min_length=1, max_length=64)]
-Fen = Annotated[int, Meta(gt=0, le=10**14)]
-"""An amount of money in fen, above zero; a hundred million million is beyond any order."""
-TimeMs = Annotated[int, Meta(ge=0, le=2**53)]
-Count = Annotated[int, Meta(ge=0, le=10**12)]
+from xinghe.domain.field_types import Count, EventId, Fen, Id, PersonId, TimeMs
+from xinghe.domain.terms import Guarantee, RevenueShare, SpendMatch
 
 Surface = Literal["feed", "search", "profile", "ad"]
 NoteType = Literal["image", "video"]
@@ -199,7 +194,8 @@ class PersonLinked(Struct, frozen=True, gc=False):
 class CampaignConfigured(Struct, frozen=True, gc=False):
     """A campaign's settings from ``effective_ms`` on; the newest ``effective_ms`` at a time counts.
 
-    ``guarantee``, ``spend_match`` and ``revenue_share`` are kept as they came.
+    ``guarantee``, ``spend_match`` and ``revenue_share`` are the terms of money (ARCHITECTURE.md, R18 to R21), none where
+    absent. ``budget_fen`` is what the campaign may spend in all, without a limit where absent.
     """
 
     topic: ClassVar[str] = "xhs.campaign.configured.v1"
@@ -209,9 +205,10 @@ class CampaignConfigured(Struct, frozen=True, gc=False):
     effective_ms: TimeMs
     model: Model = "last_touch"
     roi_lag_days: Literal[7, 15, 30] = 30
-    guarantee: dict[str, Any] | None = None
-    spend_match: dict[str, Any] | None = None
-    revenue_share: dict[str, Any] | None = None
+    guarantee: Guarantee | None = None
+    spend_match: SpendMatch | None = None
+    revenue_share: RevenueShare | None = None
+    budget_fen: Fen | None = None
 
 
 class AdSpent(Struct, frozen=True, gc=False):
@@ -263,4 +260,7 @@ PATH_DELTA = "xinghe.path.delta.v1"
 JOURNEY_MOVED = "xinghe.journey.moved.v1"
 CAMPAIGN_FUNNEL = "xinghe.campaign.funnel.v1"
 ATTRIBUTION_MODEL = "xinghe.attribution.model.v1"
+GUARANTEE_POSITION = "xinghe.guarantee.position.v1"
+LEDGER_ENTRY = "xinghe.ledger.entry.v1"
+ALERT_RAISED = "xinghe.alert.raised.v1"
 DEAD_LETTER = "xinghe.dead-letter.v1"

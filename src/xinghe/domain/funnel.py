@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct, msgpack
@@ -13,6 +13,7 @@ from xinghe.domain.metrics import (
     COUNTED_NAMES,
     FIRST_AUDIENCE,
     PEOPLE_NAMES,
+    SPENT_NAMES,
     shown_counts,
     shown_note_counts,
     shown_note_orders,
@@ -30,12 +31,12 @@ SPEND_SIZES: Final[tuple[Size, ...]] = ("1h", "1d", "total")
 class Window(Struct, array_like=True, gc=False):
     """The figures of one window besides those of orders. ``version`` is the number of the commit that changed either last.
 
-    ``spend_fen`` is ``None`` until an hour was reported, ``people`` in sizes without distinct people, ``audience`` in
-    all but ``total``.
+    ``spent``, ordered as ``SPENT_NAMES``, is ``None`` until an hour was reported, ``people`` in sizes without distinct people,
+    ``audience`` in all but ``total``.
     """
 
     version: int
-    spend_fen: int | None
+    spent: list[int] | None
     counted: list[int]
     people: list[int] | None
     audience: list[int] | None = None
@@ -43,11 +44,11 @@ class Window(Struct, array_like=True, gc=False):
     def is_empty(self) -> bool:
         """Whether nothing is left of what was counted."""
         amounts = (*self.counted, *(self.people or ()), *(self.audience or ()))
-        return self.spend_fen is None and not any(amounts)
+        return self.spent is None and not any(amounts)
 
     def metrics(self) -> dict[str, int]:
         """The figures as topics and Redis show them, without those of orders."""
-        return shown_counts(self.counted, self.people, self.spend_fen, self.audience)
+        return shown_counts(self.counted, self.people, self.spent, self.audience)
 
 
 class Row(NamedTuple):
@@ -58,22 +59,12 @@ class Row(NamedTuple):
 
 
 class Change(Struct, gc=False):
-    """What one commit adds to a window: amounts by index of the metric."""
+    """What one commit adds to a window: amounts by index of the metric, ``spent`` ordered as ``SPENT_NAMES``."""
 
     counted: dict[int, int]
     people: dict[int, int]
-    spend_fen: int | None = None
+    spent: list[int] | None = None
     orders: OrdersChange | None = None
-
-
-class Spend(Struct, array_like=True, gc=False):
-    """The report of a campaign's hour that counts: the one with the largest ``(revision, event_id)``."""
-
-    revision: int
-    event_id: str
-    spend_fen: int
-    impressions: int | None
-    clicks: int | None
 
 
 WindowKey = tuple[str, Size, int]
@@ -150,7 +141,7 @@ class Changes:
         self._minutes: dict[tuple[str, int], dict[int, int]] = {}
         self._orders: dict[tuple[str, int], dict[int, int]] = {}
         self._people: list[tuple[str, int, int, int]] = []
-        self._spend: list[tuple[str, int, int]] = []
+        self._spend: list[tuple[str, int, Sequence[int]]] = []
         self.notes: dict[NoteDay, dict[int, int]] = {}
         self.note_orders: dict[NoteDay, dict[int, int]] = {}
         """Of each note's day what orders changed, and before it what else changed: amounts by index of the metric."""
@@ -176,9 +167,9 @@ class Changes:
         """Add distinct people of a day, or to date where ``day`` is 0."""
         self._people.append((campaign_id, day, metric, change))
 
-    def add_spend(self, campaign_id: str, hour_start_ms: int, change_fen: int) -> None:
-        """Add the difference that a report makes."""
-        self._spend.append((campaign_id, hour_start_ms, change_fen))
+    def add_spend(self, campaign_id: str, hour_start_ms: int, change: Sequence[int]) -> None:
+        """Add the difference that a report makes, ordered as ``SPENT_NAMES``."""
+        self._spend.append((campaign_id, hour_start_ms, change))
 
     def by_window(self, timeline: Callable[[str], Timeline]) -> dict[WindowKey, Change]:
         """The changes of each window of each size; ``timeline`` answers that of a campaign."""
@@ -202,10 +193,10 @@ class Changes:
             is_of_orders = FIRST_PEOPLE <= metric < FIRST_AUDIENCE
             people = _orders_of(changes, key).people if is_of_orders else _change_of(changes, key).people
             people[metric] = people.get(metric, 0) + amount
-        for campaign_id, hour_start_ms, amount in self._spend:
+        for campaign_id, hour_start_ms, spent in self._spend:
             for size in SPEND_SIZES:
                 change = _change_of(changes, (campaign_id, size, start_ms(size, hour_start_ms)))
-                change.spend_fen = (change.spend_fen or 0) + amount
+                change.spent = _sum(change.spent, spent)
 
 
 def _change_of(changes: dict[WindowKey, Change], key: WindowKey) -> Change:
@@ -220,6 +211,10 @@ def _orders_of(changes: dict[WindowKey, Change], key: WindowKey) -> OrdersChange
     if change.orders is None:
         change.orders = OrdersChange({}, {}, {})
     return change.orders
+
+
+def _sum(spent: Sequence[int] | None, more: Sequence[int]) -> list[int]:
+    return [a + b for a, b in zip(spent or [0] * len(SPENT_NAMES), more, strict=True)]
 
 
 def _add(total: dict[int, int], amounts: dict[int, int]) -> None:
@@ -244,8 +239,8 @@ def changed_window(packed: bytes | None, size: Size, change: Change, version: in
             audience[metric - FIRST_AUDIENCE] += amount
         else:
             people[metric] += amount
-    if change.spend_fen is not None:
-        window.spend_fen = (window.spend_fen or 0) + change.spend_fen
+    if change.spent is not None:
+        window.spent = _sum(window.spent, change.spent)
     return window
 
 

@@ -39,6 +39,9 @@ MODEL_COUNTED: Final[Mapping[str, str]] = {
     "refund_fen": "Amount refunded out of the campaign's credit, in fen, at the time of the refund.",
     "repurchases": "Orders of a shop within 90 days after a person's first, for the campaigns with credit in the first.",
     "repurchases_30d": "Those of repurchases that came within 30 days after the first.",
+    "refund_7d_fen": "Part of refund_fen with at most 7 days from touch to order.",
+    "refund_15d_fen": "Part of refund_fen with at most 15 days from touch to order.",
+    "refund_30d_fen": "Part of refund_fen with at most 30 days from touch to order.",
 }
 """Of orders, as each rule model credits them; in every window size by the campaign's own model."""
 
@@ -70,16 +73,24 @@ person of a campaign counts in one of them, and in many campaigns: they must not
 MODELS: Final = ("last_touch", "first_touch", "linear", "time_decay", "position_based")
 """The rule models, all computed for each order; the first is the default."""
 
+LAG_DAYS: Final = (7, 15, 30)
+"""The lags from touch to order by which amounts are told apart, as in ``gmv_7d_fen``."""
+
 SPENT: Final[Mapping[str, str]] = {
     "spend_fen": "Ad spend as reported by hour, in fen; absent until an hour was reported.",
+    "spend_hours": "How many hours were reported; absent until one was.",
+    "impressions": "Times the ads were shown, over the hours of ctr_hours; absent while there are none.",
+    "clicks": "Clicks on the ads, over the hours of ctr_hours; absent while there are none.",
+    "ctr_hours": "How many hours were reported with both impressions and clicks; absent while there are none.",
 }
-"""From ad spend reports; in 1h, 1d and total windows, absent while unknown."""
+"""From ad spend reports; in 1h, 1d and total windows, absent while unknown (R19)."""
 
 COUNTED_NAMES: Final = tuple(COUNTED)
 MODEL_COUNTED_NAMES: Final = tuple(MODEL_COUNTED)
 PEOPLE_NAMES: Final = tuple(PEOPLE)
 MODEL_PEOPLE_NAMES: Final = tuple(MODEL_PEOPLE)
 AUDIENCE_NAMES: Final = tuple(AUDIENCE)
+SPENT_NAMES: Final = tuple(SPENT)
 COUNTED_INDEX: Final = {name: index for index, name in enumerate(COUNTED_NAMES)}
 PEOPLE_INDEX: Final = {name: index for index, name in enumerate(PEOPLE_NAMES)}
 MODEL_COUNTED_INDEX: Final = tuple(
@@ -117,6 +128,8 @@ NOTELESS: Final = frozenset(
 )
 """The metrics that belong to no note: notes have no field for them."""
 
+_SPEND_ALONE: Final = 2
+"""So many of ``SPENT_NAMES`` are known of each report."""
 _FIELDS_BY_MODEL: Final = tuple(f"{name}:{model}" for model in MODELS for name in MODEL_COUNTED_NAMES)
 _PEOPLE_FIELDS_BY_MODEL: Final = tuple(f"{name}:{model}" for model in MODELS for name in MODEL_PEOPLE_NAMES)
 _NOTE_COUNTED: Final = tuple((i, name) for i, name in enumerate(COUNTED_NAMES) if name not in NOTELESS)
@@ -127,14 +140,14 @@ _NOTE_ORDERS: Final = tuple((i, name) for i, name in enumerate(MODEL_COUNTED_NAM
 def shown_counts(
     counted: Sequence[int],
     people: Sequence[int] | None,
-    spend_fen: int | None,
+    spent: Sequence[int] | None,
     audience: Sequence[int] | None = None,
 ) -> dict[str, int]:
     """The metrics of a window that orders do not change, as topics and Redis show them.
 
-    ``counted``, ``people`` and ``audience`` are ordered as ``COUNTED_NAMES``, ``PEOPLE_NAMES`` and ``AUDIENCE_NAMES``;
-    ``people`` and ``audience`` are ``None`` for window sizes without them, ``spend_fen`` is ``None`` while unknown, and
-    what is ``None`` has no field in the result.
+    ``counted``, ``people``, ``spent`` and ``audience`` are ordered as ``COUNTED_NAMES``, ``PEOPLE_NAMES``, ``SPENT_NAMES`` and
+    ``AUDIENCE_NAMES``; ``people`` and ``audience`` are ``None`` for window sizes without them, ``spent`` is ``None`` until an hour
+    was reported, and what is ``None`` has no field in the result; nor have ``impressions`` and ``clicks`` without an hour that has both.
 
     >>> shown_counts([5, 2, 1] + [0] * 10, None, None)["engagements"]
     3
@@ -145,8 +158,9 @@ def shown_counts(
         metrics.update(zip(PEOPLE_NAMES, people, strict=True))
     if audience is not None:
         metrics.update(zip(AUDIENCE_NAMES, audience, strict=True))
-    if spend_fen is not None:
-        metrics["spend_fen"] = spend_fen
+    if spent is not None:
+        known = SPENT_NAMES if spent[-1] else SPENT_NAMES[:_SPEND_ALONE]
+        metrics.update(zip(known, spent, strict=False))
     return metrics
 
 
@@ -160,7 +174,7 @@ def shown_orders(
     people, which have no fields by model either. ``people_model`` is the index of the model whose people are shown
     under plain names.
 
-    >>> shown = shown_orders([0, 7] + [0] * 6 + [2, 0, 0], [0] * 55, [0, 1, 2] + [0] * 17, 0)
+    >>> shown = shown_orders([0, 7] + [0] * 6 + [2] + [0] * 5, [0] * 70, [0, 1, 2] + [0] * 17, 0)
     >>> shown["net_gmv_fen"], shown["new_buyers"], shown["new_buyers:last_touch"], shown["gmv_fen:linear"]
     (5, 1, 1, 0)
     """

@@ -34,7 +34,7 @@ def take_out(rules: JourneyRules, key: bytes, journey: Journey) -> MovedJourney:
     for order in journey.orders or ():
         orders.add(order, -1)
         count_path(order, rules.directory, rules.changes, -1)
-    orders.add_to(counts)
+    orders.add_to(rules.changes)
     cells = set(_cells(rules.directory, journey))
     for cell in cells | {any_day(cell) for cell in cells}:
         campaign, metric, day = unpack_cell(cell)

@@ -6,22 +6,22 @@ from collections import defaultdict
 from typing import Final, NamedTuple
 
 from xinghe.domain.attribution.order_credit import credits_of, shares_of
+from xinghe.domain.cohorts import CohortCell, add_amounts
 from xinghe.domain.counted import day_number, pack_cell
+from xinghe.domain.delta import Changes
 from xinghe.domain.directory import Directory
-from xinghe.domain.metrics import COUNTED_INDEX, MODEL_COUNTED_INDEX, MODEL_PEOPLE_INDEX, MODELS
+from xinghe.domain.metrics import COUNTED_INDEX, LAG_DAYS, MODEL_COUNTED_INDEX, MODEL_PEOPLE_INDEX, MODELS
 from xinghe.domain.order import Order, counting_refunds
 from xinghe.domain.touch import Touch
 from xinghe.domain.windows import DAY_MS, MINUTE_MS
 
-_LAG_DAYS: Final = (7, 15, 30)
-_LAGS_MS: Final = tuple(days * DAY_MS for days in _LAG_DAYS)
+_LAGS_MS: Final = tuple(days * DAY_MS for days in LAG_DAYS)
 
 
 class _Metrics(NamedTuple):
     """The indexes of one model's metrics in deltas, but for those of credits."""
 
     refunds: int
-    refund_fen: int
     repurchases: int
     repurchases_30d: int
     buyers: int
@@ -34,7 +34,6 @@ def _metrics(model: int) -> _Metrics:
     counted, people = MODEL_COUNTED_INDEX[model], MODEL_PEOPLE_INDEX[model]
     return _Metrics(
         refunds=counted["refunds"],
-        refund_fen=counted["refund_fen"],
         repurchases=counted["repurchases"],
         repurchases_30d=counted["repurchases_30d"],
         buyers=people["buyers"],
@@ -48,9 +47,9 @@ _METRICS: Final = tuple(map(_metrics, range(len(MODELS))))
 _COUPON_REDEMPTIONS: Final = COUNTED_INDEX["coupon_redemptions"]
 _COUPON_GMV_FEN: Final = COUNTED_INDEX["coupon_gmv_fen"]
 
-_UNATTRIBUTED: Final = 2 * (len(_LAG_DAYS) + 1)
+_UNATTRIBUTED: Final = 2 * (len(LAG_DAYS) + 1)
 _KINDS: Final = _UNATTRIBUTED + 1
-"""Of credit: direct or halo, each by how many of ``_LAG_DAYS`` its lag is within, or to no touch."""
+"""Of credit: direct or halo, each by how many of ``LAG_DAYS`` its lag is within, or to no touch."""
 
 
 def _gmv_metrics(model: int, kind: int) -> tuple[int, ...]:
@@ -59,15 +58,35 @@ def _gmv_metrics(model: int, kind: int) -> tuple[int, ...]:
     if kind == _UNATTRIBUTED:
         return (counted["gmv_fen"],)
     within, is_direct = divmod(kind, 2)
-    lags = [counted[f"gmv_{days}d_fen"] for days in _LAG_DAYS[len(_LAG_DAYS) - within :]]
+    lags = [counted[f"gmv_{days}d_fen"] for days in LAG_DAYS[len(LAG_DAYS) - within :]]
     return (counted["gmv_fen"], counted["direct_gmv_fen" if is_direct else "halo_gmv_fen"], *lags)
+
+
+def _refund_metrics(model: int, kind: int) -> tuple[int, ...]:
+    """The metrics in fen that what is taken back of a credit adds to."""
+    counted = MODEL_COUNTED_INDEX[model]
+    within = 0 if kind == _UNATTRIBUTED else kind // 2
+    lags = [counted[f"refund_{days}d_fen"] for days in LAG_DAYS[len(LAG_DAYS) - within :]]
+    return (counted["refund_fen"], *lags)
 
 
 _MICROS_METRIC: Final = tuple(index["orders_micros"] for index in MODEL_COUNTED_INDEX for _ in range(_KINDS))
 _GMV_METRICS: Final = tuple(
     _gmv_metrics(model, kind) for model in range(len(MODELS)) for kind in range(_KINDS)
 )
+_REFUND_METRICS: Final = tuple(
+    _refund_metrics(model, kind) for model in range(len(MODELS)) for kind in range(_KINDS)
+)
 """By model and kind of credit."""
+
+
+class _Place(NamedTuple):
+    """Where the credit of a touch goes; ``touch_day`` is 0 for one that is of no campaign, and so in no cohort."""
+
+    source: int
+    kind: int
+    campaign: int
+    touch_day: int
 
 
 class OrderFigures:
@@ -85,9 +104,11 @@ class OrderFigures:
         )
         """Micros and fen by minute, source and kind."""
         self._counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+        self._cohorts: defaultdict[CohortCell, list[int]] = defaultdict(lambda: [0, 0, 0])
 
-    def add_to(self, counts: dict[tuple[int, int, int], int]) -> None:
-        """Add all to what is counted by (source number, minute, counted metric)."""
+    def add_to(self, changes: Changes) -> None:
+        """Add all to what changed."""
+        counts = changes.counts
         for cell, amount in self._counts.items():
             counts[cell] += amount
         for minute, credits_ in self._credits.items():
@@ -97,6 +118,7 @@ class OrderFigures:
                 if gmv_fen:
                     for metric in _GMV_METRICS[kind]:
                         counts[source, minute, metric] += gmv_fen
+        add_amounts(changes.cohorts, self._cohorts)
 
     def add(self, order: Order, sign: int = 1) -> bytes:
         """Add an order with its refunds, by every model, or with ``sign`` -1 take it off.
@@ -121,7 +143,8 @@ class OrderFigures:
 
     def _add_credits(self, order: Order, sign: int) -> list[set[int]]:
         """Add the credits of all models; answers for each the campaigns that have any."""
-        credits_ = self._credits[order.time_ms // MINUTE_MS]
+        credits_, cohorts = self._credits[order.time_ms // MINUTE_MS], self._cohorts
+        order_day = day_number(order.time_ms)
         by_model: list[set[int]] = []
         shares = shares_of(order, self._half_life_ms)
         path = [self._place(order, touch) for touch in shares[-1].touches]
@@ -129,7 +152,7 @@ class OrderFigures:
         for model, one in enumerate(shares):
             first_kind, campaigns = model * _KINDS, set()
             places = winner if one is shares[0] else path
-            for (source, kind, campaign), orders_micros, gmv_fen in zip(
+            for (source, kind, campaign, touch_day), orders_micros, gmv_fen in zip(
                 places, one.orders_micros, one.gmv_fen, strict=True
             ):
                 if orders_micros or gmv_fen:
@@ -137,33 +160,44 @@ class OrderFigures:
                     credit[0] += sign * orders_micros
                     credit[1] += sign * gmv_fen
                     campaigns.add(campaign)
+                    if touch_day:
+                        cohort = cohorts[campaign, touch_day, order_day, order_day, model]
+                        cohort[0] += sign * orders_micros
+                        cohort[1] += sign * gmv_fen
             by_model.append(campaigns)
         return by_model
 
-    def _place(self, order: Order, touch: Touch | None) -> tuple[int, int, int]:
-        """Where the credit of a touch goes: source, kind, campaign."""
+    def _place(self, order: Order, touch: Touch | None) -> _Place:
         directory = self._directory
         if touch is None:
             source = directory.unattributed(order.target)
-            return source, _UNATTRIBUTED, directory.campaign_of[source]
+            return _Place(source, _UNATTRIBUTED, directory.campaign_of[source], 0)
         source, lag_ms = touch.source, order.time_ms - touch.time_ms
         within = (lag_ms <= _LAGS_MS[0]) + (lag_ms <= _LAGS_MS[1]) + (lag_ms <= _LAGS_MS[2])
         kind = 2 * within + directory.is_direct(source, order.target)
-        return source, kind, directory.campaign_of[source]
+        touch_day = 0 if directory.sources[source].campaign_id is None else day_number(touch.time_ms)
+        return _Place(source, kind, directory.campaign_of[source], touch_day)
 
     def _add_refunds(self, order: Order, sign: int) -> None:
-        minutes = [refund.time_ms // MINUTE_MS for refund in counting_refunds(order)]
-        directory, counts = self._directory, self._counts
-        for metrics, credits_ in zip(_METRICS, credits_of(order, self._half_life_ms), strict=True):
+        times_ms = [refund.time_ms for refund in counting_refunds(order)]
+        for model, credits_ in enumerate(credits_of(order, self._half_life_ms)):
             campaigns = {}
             for touch, _, _, refund_fen in credits_:
-                source = directory.unattributed(order.target) if touch is None else touch.source
-                campaigns[directory.campaign_of[source]] = directory.without_note(source)
-                for minute, taken_fen in zip(minutes, refund_fen, strict=True):
-                    counts[source, minute, metrics.refund_fen] += sign * taken_fen
+                place = self._place(order, touch)
+                campaigns[place.campaign] = self._directory.without_note(place.source)
+                for time_ms, taken_fen in zip(times_ms, refund_fen, strict=True):
+                    self._add_taken(order, place, model, time_ms, sign * taken_fen)
             for source in campaigns.values():
-                for minute in minutes:
-                    counts[source, minute, metrics.refunds] += sign
+                for time_ms in times_ms:
+                    self._counts[source, time_ms // MINUTE_MS, _METRICS[model].refunds] += sign
+
+    def _add_taken(self, order: Order, place: _Place, model: int, time_ms: int, taken_fen: int) -> None:
+        """Add what a refund takes back of a credit."""
+        for metric in _REFUND_METRICS[model * _KINDS + place.kind]:
+            self._counts[place.source, time_ms // MINUTE_MS, metric] += taken_fen
+        if place.touch_day:
+            days = place.touch_day, day_number(order.time_ms), day_number(time_ms)
+            self._cohorts[place.campaign, *days, model][2] += taken_fen
 
     def _add_repurchase(
         self, order: Order, firsts: tuple[int, ...], metrics: _Metrics, sign: int

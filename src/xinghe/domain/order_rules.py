@@ -251,7 +251,7 @@ class OrderRules:
                 before.update(cells_in(known[index].people))
             order.people = figures.add(order)
             after.update(cells_in(order.people))
-        figures.add_to(self._changes.counts)
+        figures.add_to(self._changes)
         self._count_paths(known, edits)
         before.update([any_day(cell) for cell in before])
         after.update([any_day(cell) for cell in after])

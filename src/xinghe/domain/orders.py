@@ -90,7 +90,7 @@ def add_plain(plain: dict[int, int], counted: dict[int, int], model: int) -> Non
     """Add to plain figures what a change by index as in deltas has of one model.
 
     >>> plain = {}
-    >>> add_plain(plain, {13: 1, 24: 2, 25: 3}, 1)
+    >>> add_plain(plain, {13: 1, 27: 2, 28: 3}, 1)
     >>> plain
     {0: 2, 1: 3}
     """

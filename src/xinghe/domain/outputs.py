@@ -13,12 +13,17 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
+    GUARANTEE_POSITION,
+    LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
     ModelChannel,
 )
+from xinghe.domain.guarantee import Gate, Status
+from xinghe.domain.terms import Basis, Conversion, Form, Measure
 from xinghe.domain.windows import Size
 
 TouchKind = Literal["view", "like", "comment", "collect", "share", "follow", "ad_click", "coupon_claim"]
@@ -36,6 +41,36 @@ Reason = Literal[
     "link_circular",
 ]
 """Why a record is in the dead letters (ARCHITECTURE.md, R1)."""
+
+LedgerRule = Literal["spend", "match", "share", "clawback", "guarantee"]
+"""What an amount of the ledger is for, in the order in which a day books them (ARCHITECTURE.md, R22)."""
+
+Account = Literal[
+    "merchant:ad_expense",
+    "platform:ad_revenue",
+    "platform:match_expense",
+    "merchant:ad_credit",
+    "merchant:commission_expense",
+    "platform:commission_revenue",
+    "platform:guarantee_expense",
+    "merchant:cash",
+]
+"""The accounts of the ledger: whose, then what for."""
+
+
+Severity = Literal["info", "warning", "critical"]
+AlertKind = Literal[
+    "roi_below",
+    "forecast_below_target",
+    "spend_without_conversions",
+    "budget_nearly_used",
+    "data_late",
+    "data_stopped",
+    "dead_letter_share",
+]
+AlertUnit = Literal["ratio", "percent", "fen", "minutes"]
+AlertTurn = Literal["raised", "escalated", "resolved"]
+"""What an alert becomes (ARCHITECTURE.md, R24)."""
 
 
 class Credit(Struct, frozen=True):
@@ -276,6 +311,201 @@ class ShopModels(Struct, frozen=True):
     ] = "campaign"
 
 
+DateText = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class GuaranteePosition(Struct, frozen=True, omit_defaults=True):
+    """Where a campaign's guarantee stands by all that is known; the last record is the truth.
+
+    Days are dates of Asia/Shanghai, amounts are rounded down. What is unknown has no field. A null value says that the campaign
+    has no guarantee any more.
+    """
+
+    topic: ClassVar[str] = GUARANTEE_POSITION
+    key: ClassVar[str] = "campaign_id"
+    campaign_id: Annotated[str, Meta(min_length=1, description="The campaign that has the guarantee.")]
+    shop_id: Annotated[str, Meta(min_length=1, description="The shop by the campaign's terms.")]
+    first_day: Annotated[DateText, Meta(description="The first observed day.")]
+    last_observed_day: Annotated[DateText, Meta(description="The last observed day.")]
+    settlement_day: Annotated[DateText, Meta(description="The day at whose end it is settled.")]
+    status: Annotated[
+        Status,
+        Meta(
+            description="planned, observing, waiting for the settlement once all days are observed, settled."
+        ),
+    ]
+    days_left: Annotated[
+        int, Meta(ge=0, description="Until the settlement, the day of the watermark included.")
+    ]
+    measure: Annotated[Measure, Meta(description="Whether it promises a ROI or a cost per conversion.")]
+    conversion: Annotated[Conversion, Meta(description="What counts as a conversion.")]
+    basis: Annotated[Basis, Meta(description="Whether a ROI is of GMV gross, or net of refunds.")]
+    form: Annotated[Form, Meta(description="How a payout is paid.")]
+    hours_reported: Annotated[int, Meta(ge=0, description="Hours of the observed days whose spend is known.")]
+    hours: Annotated[int, Meta(ge=24, description="All hours of the observed days.")]
+    gmv_fen: Annotated[int, Meta(description="Credited gross GMV that counts, in fen.")]
+    refund_fen: Annotated[int, Meta(description="Refunds of it, in fen.")]
+    conversions_micros: Annotated[int, Meta(description="Conversions that count, in millionths.")]
+    earned_fen: Annotated[
+        int,
+        Meta(description="The spend that GMV or conversions are worth by the targets of their days, in fen."),
+    ]
+    shortfall_fen: Annotated[int, Meta(ge=0, description="The payout without cap and gates, in fen.")]
+    expected_payout_fen: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="The payout, were the settlement now, in fen; 0 while the gate edits, conversions or trigger does not "
+            "hold.",
+        ),
+    ]
+    gates: Annotated[list[Gate], Meta(description="What a payout depends on: all must hold.")]
+    forecast: Annotated[
+        Literal["known", "too_little_data"],
+        Meta(
+            description="Whether the final GMV of touches of the observed days can be forecast from older ones; those of the "
+            "day of the watermark and later are left out."
+        ),
+    ]
+    target_roi_micros: Annotated[
+        int | None,
+        Meta(description="The ROI to reach by the newest terms that count, in millionths; only of roi."),
+    ] = None
+    bid_fen: Annotated[
+        int | None,
+        Meta(description="The bid for a conversion by the newest terms that count, in fen; only of cost."),
+    ] = None
+    spend_fen: Annotated[
+        int | None, Meta(description="Spend of the observed days, in fen; absent until an hour was reported.")
+    ] = None
+    roi_micros: Annotated[int | None, Meta(description="gmv_fen per spend_fen, in millionths.")] = None
+    roi_net_micros: Annotated[
+        int | None, Meta(description="gmv_fen less refund_fen per spend_fen, in millionths.")
+    ] = None
+    cost_per_conversion_fen: Annotated[
+        int | None, Meta(description="spend_fen per conversion, in fen; absent without one.")
+    ] = None
+    payout_fen: Annotated[int | None, Meta(description="The payout, in fen; absent until it is settled.")] = (
+        None
+    )
+    forecast_gmv_fen: Annotated[
+        int | None,
+        Meta(description="The final GMV by Mack's chain ladder, in fen; absent with too little data."),
+    ] = None
+    forecast_low_fen: Annotated[
+        int | None, Meta(description="The forecast less 1.96 standard errors, in fen.")
+    ] = None
+    forecast_high_fen: Annotated[
+        int | None, Meta(description="The forecast plus 1.96 standard errors, in fen.")
+    ] = None
+    forecast_standard_error_fen: Annotated[
+        int | None, Meta(description="The standard error of the forecast, in fen.")
+    ] = None
+
+
+class LedgerEntry(Struct, frozen=True):
+    """One line of a journal of a campaign's books, which are double entry: the lines of a journal add up to 0.
+
+    A journal is what one day books for one rule and period: the amount due (lines 1 and 2), the reversal of what was
+    booked for them until then (lines 3 and 4), or both. Entries are never changed: a correction is a later journal. The ids
+    come from campaign, rule, period and day, so that a repeated computation has the same.
+    """
+
+    topic: ClassVar[str] = LEDGER_ENTRY
+    key: ClassVar[str] = "campaign_id"
+    entry_id: Annotated[str, Meta(min_length=1, description="campaign_id|rule|period|day|line.")]
+    journal_id: Annotated[str, Meta(min_length=1, description="campaign_id|rule|period|day.")]
+    campaign_id: Annotated[str, Meta(min_length=1, description="The campaign whose books these are.")]
+    shop_id: Annotated[
+        str | None, Meta(description="The shop by the campaign's terms on day; null without terms.")
+    ]
+    number: Annotated[
+        int,
+        Meta(ge=1, description="1, 2, 3 ... without gap over all entries of the campaign, in their order."),
+    ]
+    rule: Annotated[LedgerRule, Meta(description="What the amount is for.")]
+    period: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Which time it is for, in days of Asia/Shanghai: spend 2026-11-24, match and guarantee 2026-11-01+7d "
+            "(first day and length), share 2026-11, clawback 2026-11/2026-12-20 (month and day of the refunds).",
+        ),
+    ]
+    day: Annotated[DateText, Meta(description="The day that was booked, of Asia/Shanghai.")]
+    time_ms: Annotated[
+        int,
+        Meta(ge=0, description="The end of that day (its first millisecond after), in ms since 1970 UTC."),
+    ]
+    line: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=4,
+            description="Of the amount due 1 the debit, 2 the credit; of the reversal 3 the debit, 4 the credit.",
+        ),
+    ]
+    account: Annotated[Account, Meta(description="Whose account, and what for.")]
+    amount_fen: Annotated[
+        int, Meta(description="In fen: a debit (lines 1, 3) is above 0, a credit (lines 2, 4) below.")
+    ]
+    reverses: Annotated[
+        str | None,
+        Meta(
+            description="In lines 3 and 4 the journal_id whose amount due is taken back, else null; its lines 1 and 2 no longer "
+            "stand."
+        ),
+    ]
+    basis: Annotated[
+        dict[str, int | str] | None,
+        Meta(
+            description="In lines 1 and 2 the figures that led to the amount, whole numbers and texts, else null. Which there are "
+            "depends on the rule, and more may come."
+        ),
+    ]
+
+
+class AlertRaised(Struct, frozen=True):
+    """What became of an alert: it was raised, escalated, or resolved.
+
+    Each happens at most once to an ``alert_id``, in this order; an alert may be resolved without being escalated. The last
+    record of an ``alert_id`` is how it stands.
+    """
+
+    topic: ClassVar[str] = ALERT_RAISED
+    key: ClassVar[str] = "campaign_id, `system` where it is null"
+    alert_id: Annotated[
+        str,
+        Meta(min_length=1, description="`campaign_id|rule|since_ms`, with `system` for a null campaign_id."),
+    ]
+    campaign_id: Annotated[
+        str | None, Meta(description="The campaign; null for an alert about the data of all campaigns.")
+    ]
+    shop_id: Annotated[str | None, Meta(description="The campaign's shop; null while it is unknown.")]
+    rule: Annotated[str, Meta(min_length=1, description="Name of the rule, as the file of rules has it.")]
+    kind: Annotated[AlertKind, Meta(description="What kind of rule it is.")]
+    severity: Annotated[Severity, Meta(description="How bad the rule says it is.")]
+    state: Annotated[AlertTurn, Meta(description="What happened to the alert.")]
+    since_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Since when the rule's condition has held, ms since 1970 UTC: event time for alerts about a campaign, "
+            "the clock for others.",
+        ),
+    ]
+    time_ms: Annotated[int, Meta(ge=0, description="When this happened, by the same time as since_ms.")]
+    unit: Annotated[AlertUnit, Meta(description="The unit of value and threshold.")]
+    value: Annotated[
+        float | None,
+        Meta(description="The figure that the rule looks at; null where there is none (any more)."),
+    ]
+    threshold: Annotated[float, Meta(description="What the rule compares it with.")]
+    value_text: Annotated[str | None, Meta(description="value for people to read, with its unit.")]
+    threshold_text: Annotated[str, Meta(description="threshold for people to read, with its unit.")]
+    message: Annotated[str, Meta(min_length=1, description="What is wrong and what to look at, in English.")]
+
+
 class DeadLetterHeaders(Struct, frozen=True):
     """The headers of a dead letter, UTF-8 text; its key and value are the bytes of the record that did not fit."""
 
@@ -291,8 +521,9 @@ class DeadLetterHeaders(Struct, frozen=True):
     source_offset: Annotated[str, Meta(pattern="^[0-9]+$", description="Its offset there, a decimal number.")]
 
 
-OutputRecord = OrderAttributed | FunnelUpsert | ShopModels
+OutputRecord = OrderAttributed | FunnelUpsert | ShopModels | GuaranteePosition | LedgerEntry | AlertRaised
 OUTPUT_RECORDS: dict[str, type[OutputRecord]] = {
-    record.topic: record for record in (OrderAttributed, FunnelUpsert, ShopModels)
+    record.topic: record
+    for record in (OrderAttributed, FunnelUpsert, ShopModels, GuaranteePosition, LedgerEntry, AlertRaised)
 }
 """Output topic to the struct of its values; dead letters have the bytes of any record instead."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
 from aiokafka import TopicPartition
-from aiokafka.partitioner import murmur2
 
 from xinghe.audit.dead_letters import FoundDeadLetters
 from xinghe.audit.intake import JOURNEY_TOPICS, Intake
@@ -65,7 +64,7 @@ async def _revisions(log: Log, order_id: str, person_of: Mapping[str, str]) -> d
     """The order's attributions by person, under whichever id, in the order of the log."""
     key = order_id.encode()
     revisions: dict[str, list[Revision]] = {}
-    partitions = _partitions(log, [ORDER_ATTRIBUTED], key)
+    partitions = log.of_key([ORDER_ATTRIBUTED], key)
     async for records in log.read(await log.begins(partitions), await log.ends(partitions)):
         for record in records:
             if record.key == key:
@@ -87,7 +86,7 @@ async def _letters(log: Log) -> FoundDeadLetters:
 async def _events(log: Log, person_id: str, letters: FoundDeadLetters, cut: set[str]) -> list[Any]:
     """The accepted events of an id."""
     key = person_id.encode()
-    partitions = _partitions(log, sorted(JOURNEY_TOPICS), key)
+    partitions = log.of_key(sorted(JOURNEY_TOPICS), key)
     return (await _read(log, partitions, letters, cut, key)).take_accepted()
 
 
@@ -111,10 +110,3 @@ async def _read(
             if key is None or record.key == key
         )
     return intake
-
-
-def _partitions(log: Log, topics: Iterable[str], key: bytes) -> list[TopicPartition]:
-    """The partition of each topic that holds the key, as Java's default partitioner has it."""
-    return [
-        TopicPartition(topic, (murmur2(key) & 0x7FFFFFFF) % len(log.partitions[topic])) for topic in topics
-    ]

@@ -5,12 +5,20 @@ written again from them when Redis was emptied or holds something else.
 """
 
 from xinghe.serving.client import open_redis
-from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, WindowWrite
+from xinghe.serving.commit import (
+    AlertWrite,
+    CommitWrite,
+    ModelsWrite,
+    NoteWrite,
+    PositionWrite,
+    WindowWrite,
+)
 from xinghe.serving.errors import ServingDataError, ServingError, ServingUnavailableError
 from xinghe.serving.reader import CampaignChange, Funnel, FunnelReader, NoteFunnel
 from xinghe.serving.writer import FunnelWriter, Outcome
 
 __all__ = [
+    "AlertWrite",
     "CampaignChange",
     "CommitWrite",
     "Funnel",
@@ -20,6 +28,7 @@ __all__ = [
     "NoteFunnel",
     "NoteWrite",
     "Outcome",
+    "PositionWrite",
     "ServingDataError",
     "ServingError",
     "ServingUnavailableError",

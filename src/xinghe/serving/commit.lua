@@ -1,12 +1,12 @@
 -- Writes a part of a commit, or a step of a rebuild, of one campaigns partition: all of it or, where
 -- the guard says no, nothing. A script runs alone in Redis, so a reader never sees half of it.
 --
--- KEYS[1]  xinghe:sink:{stage}:{partition}: incarnation, sequence, state (ready | rebuilding)
+-- KEYS[1]  xinghe:sink:{stage}:{partition}: incarnation, sequence, state (ready | rebuilding), alerts (see below)
 -- ARGV[1]  step: part | last of a commit, begin | fill | finish of a rebuild
 -- ARGV[2]  incarnation of the writer
 -- ARGV[3]  sequence of the commit
 -- ARGV[4]  sequence that the writer knows Redis to hold (commits only)
--- ARGV[5]  msgpack: [windows, notes, scores, changed, models], see commit.py
+-- ARGV[5]  msgpack: [windows, notes, scores, changed, models, alerts, positions], see commit.py
 --
 -- Answers applied, held (this very sequence is there already), stale (a newer one is), or rebuild: figures that
 -- the writer goes on from are not there.
@@ -126,19 +126,42 @@ local function put_models(shop_id, json)
     end
 end
 
+local function put_position(campaign_id, fields)
+    local key = 'xinghe:campaign:' .. campaign_id .. ':guarantee'
+    redis.call('DEL', key)
+    if fields then call_in_slices('HSET', key, flat(fields)) end
+end
+
+-- What a retry or a rebuild brings again is told by its number, since a stream cannot be overwritten. The number is kept
+-- first: should Redis refuse the next command (it is full), an alert is not in the stream, and none is in it twice.
+local function put_alert(number, alert_id, json, is_open)
+    if is_open then
+        redis.call('HSET', 'xinghe:alerts:open', alert_id, json)
+    else
+        redis.call('HDEL', 'xinghe:alerts:open', alert_id)
+    end
+    if number > tonumber(redis.call('HGET', KEYS[1], 'alerts') or 0) then
+        redis.call('HSET', KEYS[1], 'alerts', string.format('%.0f', number))
+        redis.call('XADD', 'xinghe:alerts', 'MAXLEN', '~', 10000, '*', 'alert_id', alert_id, 'record', json)
+    end
+end
+
 local answer = verdict()
 if answer ~= 'applied' then return answer end
 if step == 'begin' then
+    if redis.call('HGET', KEYS[1], 'incarnation') ~= incarnation then redis.call('HDEL', KEYS[1], 'alerts') end
     redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'sequence', ARGV[3], 'state', 'rebuilding')
 end
 
-local windows, notes, scores, changed, models = unpack(cmsgpack.unpack(ARGV[5]))
+local windows, notes, scores, changed, models, alerts, positions = unpack(cmsgpack.unpack(ARGV[5]))
 -- The index of campaigns comes first: should Redis refuse a later command (it is full), whatever was
 -- written can still be found, and written again or removed.
 call_in_slices('ZADD', 'xinghe:campaigns', scores)
 for _, window in ipairs(windows) do put_window(unpack(window, 1, 6)) end
 for _, note in ipairs(notes) do put_note(unpack(note, 1, 6)) end
 for _, shop in ipairs(models) do put_models(unpack(shop, 1, 2)) end
+for _, position in ipairs(positions) do put_position(unpack(position, 1, 2)) end
+for _, alert in ipairs(alerts) do put_alert(unpack(alert, 1, 4)) end
 if is_incomplete then return 'rebuild' end
 
 -- The sequence moves last, with the last part: what was cut off before it is written again.

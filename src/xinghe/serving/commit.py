@@ -16,7 +16,7 @@ import orjson
 from xinghe.domain.windows import Size
 
 WRITES_MAX: Final = 500
-"""Windows, notes and shops in one script call, so that Redis serves others again after some milliseconds."""
+"""Windows, notes, shops, guarantees and alerts in one script call, so that Redis serves others again after some ms."""
 EXACT_MAX: Final = 2**53
 """The largest whole number up to which Lua's numbers, which are doubles, have no gaps."""
 
@@ -66,6 +66,26 @@ class ModelsWrite(NamedTuple):
     json: str | None
 
 
+class PositionWrite(NamedTuple):
+    """The fields of a campaign's guarantee, all of them; ``None`` deletes it."""
+
+    campaign_id: str
+    fields: Mapping[str, str] | None
+
+
+class AlertWrite(NamedTuple):
+    """What became of an alert: the JSON of its record, and whether it is open after it.
+
+    ``number`` grows with each record of the partition; one that is not larger than the last that Redis was given changes the
+    list of open alerts only.
+    """
+
+    number: int
+    alert_id: str
+    json: str
+    is_open: bool
+
+
 class CommitWrite(NamedTuple):
     """What one commit changed.
 
@@ -78,6 +98,8 @@ class CommitWrite(NamedTuple):
     changed: Iterable[str]
     updated_ms: int
     models: Sequence[ModelsWrite] = ()
+    alerts: Sequence[AlertWrite] = ()
+    positions: Sequence[PositionWrite] = ()
 
 
 class Part(NamedTuple):
@@ -89,12 +111,12 @@ class Part(NamedTuple):
 
 _encode = msgspec.msgpack.Encoder().encode
 
-NOTHING: Final = _encode(([], [], [], "", []))
+NOTHING: Final = _encode(([], [], [], "", [], [], []))
 """The payload of a step that writes no figures."""
 
 
 def parts(commit: CommitWrite) -> Iterator[Part]:
-    """The commit in parts of at most ``WRITES_MAX`` windows, notes and shops, in order; at least one.
+    """The commit in parts of at most ``WRITES_MAX`` windows, notes, shops, guarantees and alerts, in order; at least one.
 
     The first names the campaigns, the last tells readers of them.
     """
@@ -102,7 +124,9 @@ def parts(commit: CommitWrite) -> Iterator[Part]:
     changed = list(commit.changed)
     scores = _scores(commit, changed)
     before_models = len(windows) + len(notes)
-    size = before_models + len(commit.models)
+    before_alerts = before_models + len(commit.models)
+    before_positions = before_alerts + len(commit.alerts)
+    size = before_positions + len(commit.positions)
     for first in range(0, size or 1, WRITES_MAX):
         end = first + WRITES_MAX
         is_last = end >= size
@@ -113,6 +137,8 @@ def parts(commit: CommitWrite) -> Iterator[Part]:
                 scores if first == 0 else (),
                 orjson.dumps(changed).decode() if is_last and changed else "",
                 commit.models[max(0, first - before_models) : max(0, end - before_models)],
+                commit.alerts[max(0, first - before_alerts) : max(0, end - before_alerts)],
+                commit.positions[max(0, first - before_positions) : max(0, end - before_positions)],
             )
         )
         yield Part(payload, is_last)

@@ -10,6 +10,10 @@ CAMPAIGNS: Final = "xinghe:campaigns"
 """Sorted set: campaign ids by the time of their last change."""
 SHOPS: Final = "xinghe:shops"
 """Set: ids of the shops with models."""
+ALERTS: Final = "xinghe:alerts"
+"""Stream: what became of alerts, the last 10,000 or so."""
+ALERTS_OPEN: Final = "xinghe:alerts:open"
+"""Hash: the last record of each alert that is open, by its id."""
 UPDATES: Final = "xinghe:updates"
 """Channel: JSON lists of the campaign ids that a commit changed."""
 
@@ -41,6 +45,15 @@ def window(campaign_id: str, size: str, start_ms: int) -> str:
 def windows(campaign_id: str, size: str) -> str:
     """Sorted set: the starts of the campaign's windows of ``1m``, ``1h`` or ``1d``, or of its notes' days."""
     return f"xinghe:campaign:{campaign_id}:windows:{size}"
+
+
+def guarantee(campaign_id: str) -> str:
+    """Hash: the live position of the campaign's guarantee.
+
+    >>> guarantee("c1")
+    'xinghe:campaign:c1:guarantee'
+    """
+    return f"xinghe:campaign:{campaign_id}:guarantee"
 
 
 def notes(campaign_id: str) -> str:

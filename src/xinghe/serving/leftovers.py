@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final, Self
 
+import orjson
 from aiokafka.partitioner import murmur2
 from redis.asyncio import Redis
 
 from xinghe.serving import keys
 from xinghe.serving.client import text
-from xinghe.serving.commit import CommitWrite, ModelsWrite, NoteWrite, WindowWrite
+from xinghe.serving.commit import (
+    AlertWrite,
+    CommitWrite,
+    ModelsWrite,
+    NoteWrite,
+    PositionWrite,
+    WindowWrite,
+)
 
 SCAN_COUNT: Final = 500
 """Campaigns per step of the scan; hashing an id costs some microseconds, so a step some milliseconds."""
@@ -25,16 +33,26 @@ def partition_of(name: str, partitions: int) -> int:
     return (hashed & 0x7FFF_FFFF) % partitions
 
 
+def _partition_of_alert(record: Any, partitions: int) -> int:
+    """The partition of an open alert by its JSON: that of its campaign, the first for those about no campaign."""
+    campaign_id = orjson.loads(record)["campaign_id"]
+    return 0 if campaign_id is None else partition_of(campaign_id, partitions)
+
+
 class Leftovers:
-    """The campaigns and shops that a partition had in Redis before a rebuild, less what the rebuild wrote.
+    """The campaigns, shops and open alerts that a partition had in Redis before a rebuild, less what the rebuild wrote.
 
     After a FLUSHALL there are none, and keeping track costs nothing.
     """
 
-    def __init__(self, redis: Redis, campaign_ids: frozenset[str], shop_ids: set[str]) -> None:
+    def __init__(
+        self, redis: Redis, campaign_ids: frozenset[str], shop_ids: set[str], alert_ids: set[str]
+    ) -> None:
         self.campaign_ids = campaign_ids
         self.shop_ids = shop_ids
+        self.alert_ids = alert_ids
         self._redis = redis
+        self._positions: set[str] = set()
         self._windows: dict[str, set[tuple[str, int]]] = {campaign_id: set() for campaign_id in campaign_ids}
         self._notes: dict[str, set[tuple[int | None, str]]] = {
             campaign_id: set() for campaign_id in campaign_ids
@@ -42,7 +60,7 @@ class Leftovers:
 
     @classmethod
     async def of(cls, redis: Redis, partition: int, partitions: int) -> Self:
-        """Find the partition's campaigns in the list of campaigns, its shops in the set of shops."""
+        """Find the partition's campaigns in the list of campaigns, its shops and open alerts in theirs."""
         found = set()
         async for member, _ in redis.zscan_iter(keys.CAMPAIGNS, count=SCAN_COUNT):
             campaign_id = text(member)
@@ -53,7 +71,13 @@ class Leftovers:
             shop_id = text(member)
             if partition_of(shop_id, partitions) == partition:
                 shop_ids.add(shop_id)
-        return cls(redis, frozenset(found), shop_ids)
+        open_alerts: Any = await redis.hgetall(keys.ALERTS_OPEN)
+        alert_ids = {
+            text(alert_id)
+            for alert_id, record in open_alerts.items()
+            if _partition_of_alert(record, partitions) == partition
+        }
+        return cls(redis, frozenset(found), shop_ids, alert_ids)
 
     def keep(self, chunk: CommitWrite) -> None:
         """Note what the rebuild writes: it is no leftover."""
@@ -63,22 +87,28 @@ class Leftovers:
         for note in chunk.notes:
             if note.campaign_id in self.campaign_ids and note.fields is not None:
                 self._notes[note.campaign_id].add((note.day_start_ms, note.note_id))
-
+        self._positions |= {position.campaign_id for position in chunk.positions}
         self.shop_ids -= {models.shop_id for models in chunk.models}
+        self.alert_ids -= {alert.alert_id for alert in chunk.alerts}
 
     def shops_removal(self) -> CommitWrite:
-        """What removes the models of the shops that are left."""
-        return CommitWrite([], [], [], 0, [ModelsWrite(shop_id, None) for shop_id in sorted(self.shop_ids)])
+        """What removes the models of the shops that are left, and the alerts that are no longer open."""
+        models = [ModelsWrite(shop_id, None) for shop_id in sorted(self.shop_ids)]
+        alerts = [AlertWrite(0, alert_id, "", is_open=False) for alert_id in sorted(self.alert_ids)]
+        return CommitWrite([], [], [], 0, models, alerts=alerts)
 
     async def removal(self, campaign_id: str) -> CommitWrite:
         """What removes the campaign's leftovers; the campaign itself, where no total was written."""
         windows = await self._windows_left(campaign_id)
-        is_gone = ("total", 0) not in self._windows[campaign_id]
+        has_position = campaign_id in self._positions
+        is_gone = ("total", 0) not in self._windows[campaign_id] and not has_position
         if is_gone:
             windows.append(WindowWrite(campaign_id, "total", 0, None))
         days, notes = await self._notes_left(campaign_id)
         # Being told of as changed gives a campaign a place in the list, which the end of its total takes away.
-        return CommitWrite(windows + days, notes, [campaign_id] if is_gone else [], 0)
+        changed = [campaign_id] if is_gone else []
+        positions = [] if has_position else [PositionWrite(campaign_id, None)]
+        return CommitWrite(windows + days, notes, changed, 0, positions=positions)
 
     async def _windows_left(self, campaign_id: str) -> list[WindowWrite]:
         pipeline = self._redis.pipeline(transaction=False)

@@ -9,7 +9,7 @@ import msgspec
 import orjson
 from redis.asyncio import Redis
 
-from xinghe.domain.outputs import ShopModels
+from xinghe.domain.outputs import AlertRaised, ShopModels
 from xinghe.domain.windows import Size, end_ms
 from xinghe.serving import keys
 from xinghe.serving.client import text
@@ -154,6 +154,24 @@ class FunnelReader:
         except msgspec.DecodeError as error:
             raise ServingDataError(key, f"does not hold the models of a shop ({error})") from error
 
+    async def alerts_open(self) -> list[AlertRaised]:
+        """The last record of each alert that is raised or escalated, the last raised first."""
+        with unavailable_as_one_error(self._redis):
+            found: Any = await self._redis.hvals(keys.ALERTS_OPEN)
+        alerts = [_alert(keys.ALERTS_OPEN, record) for record in found]
+        return sorted(alerts, key=lambda alert: (-alert.since_ms, alert.alert_id))
+
+    async def alerts(self, limit: int) -> list[AlertRaised]:
+        """What became of alerts, open or not, the last first; at most ``limit``.
+
+        Redis keeps about 10,000 of these, fewer after it was emptied; the topic has all.
+        """
+        if not limit:
+            return []  # Redis would take 0 for all
+        with unavailable_as_one_error(self._redis):
+            found: Any = await self._redis.xrevrange(keys.ALERTS, count=limit)
+        return [_alert(keys.ALERTS, fields.get(b"record", b"")) for _, fields in found]
+
     async def _ranked(self, ranking: str, limit: int | None) -> list[str]:
         """The members of a sorted set, the highest score first."""
         with unavailable_as_one_error(self._redis):
@@ -198,6 +216,13 @@ class FunnelReader:
                 answers = await pipeline.execute()
             hashes += [_numbers(name, answer) for name, answer in zip(page, answers, strict=True)]
         return hashes
+
+
+def _alert(key: str, record: bytes) -> AlertRaised:
+    try:
+        return msgspec.json.decode(record, type=AlertRaised)
+    except msgspec.DecodeError as error:
+        raise ServingDataError(key, f"does not hold alerts ({error})") from error
 
 
 def _funnel(campaign_id: str, size: Size, start_ms: int, fields: dict[str, int]) -> Funnel:

@@ -138,7 +138,7 @@ class FunnelWriter:
                 removal = await leftovers.removal(campaign_id)
             if (answer := await self._fill_with(sequence, removal)) != "applied":
                 return answer
-        if leftovers.shop_ids:
+        if leftovers.shop_ids or leftovers.alert_ids:
             return await self._fill_with(sequence, leftovers.shops_removal())
         return "applied"
 

@@ -19,10 +19,10 @@ from xinghe.domain.events import (
 )
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 from xinghe.simulator import bad_records, lags
-from xinghe.simulator.configured import changed_settings, first_settings
+from xinghe.simulator.configured import changed_settings, first_settings, settings_of_day
 from xinghe.simulator.links import Ids
 from xinghe.simulator.record import DUPLICATE, GOOD, REPEATED_ORDER, REPEATED_REFUND, Record
-from xinghe.simulator.refunds import draw_refunds
+from xinghe.simulator.refunds import LATE_REFUND_SUFFIX, draw_refunds
 from xinghe.simulator.session import Sessions, Step
 from xinghe.simulator.settings import SimulatorSettings
 from xinghe.simulator.spend import Spend
@@ -57,6 +57,14 @@ PENDING_MAX: Final = 100_000
 bounded in a run of any length."""
 HORIZON_MS: Final = HOUR_MS
 """Steps later than this are left out; history sessions stand for them."""
+DAYS_HORIZON_MS: Final = 30 * DAY_MS
+"""The same in a run of days."""
+LATE_REVISION_SHARE: Final = 0.02
+LATE_REVISION_DAYS: Final = (1, 12)
+"""Reports that are revised so many days later, in a run of days: some after a settlement."""
+LATE_REFUND_SHARE: Final = 0.3
+LATE_REFUND_DAYS: Final = (5, 25)
+"""Refunds that come so many days later, in a run of days: some after the settlement of a month."""
 
 _JOURNEY_TOPICS: Final = frozenset(event.topic for event in JOURNEY_EVENTS)  # type: ignore[attr-defined]  # every event struct names its topic
 
@@ -86,7 +94,9 @@ class Model:
         self._world = World(self._rng, settings.people, settings.campaigns)
         self._ids = Ids(self._rng)
         self._sessions = Sessions(self._rng, self._world, self._run)
-        self._spend = Spend(self._rng, self._world.campaigns)
+        self._run_ms = start_ms
+        self._horizon_ms = DAYS_HORIZON_MS if settings.days_long else HORIZON_MS
+        self._spend = Spend(self._rng, self._world.campaigns, start_ms)
         self._spend_due_ms = start_ms + SPEND_PERIOD_MS
         self._settings_due_ms = start_ms + SETTINGS_FIRST_MS
         self._events = 0
@@ -125,6 +135,9 @@ class Model:
             self._push(start_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
 
     def _report_spend(self, now_ms: int) -> None:
+        if self._settings.days_long:
+            self._report_finished(now_ms)
+            return
         self._spend_due_ms = now_ms + SPEND_PERIOD_MS
         for report in self._spend.reports(now_ms):
             due_ms = now_ms + self._rng.randrange(SPEND_PERIOD_MS // 2)
@@ -133,10 +146,26 @@ class Model:
                 due_ms += 2 * SPEND_PERIOD_MS
             self._push(due_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
 
+    def _report_finished(self, now_ms: int) -> None:
+        """In a run of days the hours that are over, and revisions of some that come days later."""
+        rng = self._rng
+        self._spend_due_ms = now_ms // HOUR_MS * HOUR_MS + HOUR_MS + MINUTE_MS
+        for report in self._spend.finished(now_ms):
+            self._push(now_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
+            if rng.random() < LATE_REVISION_SHARE:
+                due_ms = now_ms + rng.randint(*LATE_REVISION_DAYS) * DAY_MS
+                revised = {"event_id": self._event_id(), **self._spend.late_revision(report)}
+                self._push(due_ms, GOOD, AdSpent.topic, revised)
+
     def _change_settings(self, now_ms: int) -> None:
+        campaigns = self._world.campaigns
+        changed = changed_settings(self._rng, campaigns, now_ms, self._run_ms)
         self._settings_due_ms = now_ms + SETTINGS_PERIOD_MS
-        for changed in changed_settings(self._rng, self._world.campaigns, now_ms):
-            self._push(now_ms, GOOD, CampaignConfigured.topic, changed)
+        if self._settings.days_long:
+            self._settings_due_ms = now_ms + DAY_MS
+            changed += settings_of_day(campaigns, now_ms, self._run_ms)
+        for each in changed:
+            self._push(now_ms, GOOD, CampaignConfigured.topic, each)
 
     def _start_session(self, now_ms: int) -> None:
         rng, settings = self._rng, self._settings
@@ -163,7 +192,7 @@ class Model:
             if rng.random() < settings.late_share:
                 delay_ms += min(lags.LATE_DELIVERY.draw_ms(rng), lags.LATE_DELIVERY_MS_MAX)
             due_ms = time_ms + delay_ms
-            if n and (due_ms > now_ms + HORIZON_MS or len(self._pending) >= PENDING_MAX):
+            if n and (due_ms > now_ms + self._horizon_ms or len(self._pending) >= PENDING_MAX):
                 continue
             if rng.random() < settings.skew_share:
                 time_ms += rng.randint(-SKEW_BEHIND_MS_MAX, SKEW_AHEAD_MS_MAX)
@@ -220,12 +249,15 @@ class Model:
         if not refunds:
             self._unrefunded = record
         for refund in refunds:
-            time_ms = order["time_ms"] + refund.lag_ms
+            time_ms, fields = order["time_ms"] + refund.lag_ms, refund.fields
+            if self._settings.days_long and rng.random() < LATE_REFUND_SHARE:
+                time_ms += rng.randint(*LATE_REFUND_DAYS) * DAY_MS
+                fields = {**fields, "refund_id": fields["refund_id"] + LATE_REFUND_SUFFIX}
             due_ms = max(now_ms, time_ms) + lags.DELIVERY.draw_ms(rng)
-            if due_ms > now_ms + HORIZON_MS or len(self._pending) >= PENDING_MAX:
+            if due_ms > now_ms + self._horizon_ms or len(self._pending) >= PENDING_MAX:
                 continue
             event = {"event_id": self._event_id(), "person_id": order["person_id"], "time_ms": time_ms}
-            self._push(due_ms, refund.kind, OrderRefunded.topic, event | refund.fields)
+            self._push(due_ms, refund.kind, OrderRefunded.topic, event | fields)
 
     def _next_bad(self, template: Record, now_ms: int) -> Record:
         kind = bad_records.KINDS[self._bad % len(bad_records.KINDS)]

@@ -18,6 +18,17 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def event_clock(
+    start_ms: int, started_ms: int, speed: float, clock_ms: Callable[[], int] = now_ms
+) -> Callable[[], int]:
+    """A clock that showed ``start_ms`` when the wall clock showed ``started_ms``, and runs ``speed`` times as fast.
+
+    >>> event_clock(5_000, 90_000, 10, lambda: 90_200)()
+    7000
+    """
+    return lambda: start_ms + int((clock_ms() - started_ms) * speed)
+
+
 async def send_paced(
     records: Iterable[Record],
     sender: BatchSender,

@@ -20,6 +20,8 @@ WHOLE_SHARE: Final = 0.07
 PART_SHARE: Final = 0.05
 TWO_PARTS_SHARE: Final = 0.03
 WAITING_SHARE: Final = 0.005
+LATE_REFUND_SUFFIX: Final = "-late"
+"""Ends the ``refund_id`` of one that comes days later, in a run of days."""
 
 
 class Refund(NamedTuple):

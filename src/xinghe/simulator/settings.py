@@ -17,6 +17,8 @@ class SimulatorSettings:
     ``late_share``: events that are delivered up to 10 minutes after they happened.
     ``skew_share``: events whose clock is up to 5 minutes ahead or up to 2 hours behind.
     ``history_share``: sessions whose touches happened up to ``history_days`` ago and come only now.
+    ``days_long``: the run is one of days, so that guarantees, matches and shares are settled in it: spend is reported when
+    its hour is over and sometimes revised days later, settings change by the day, and what takes days is waited for.
 
     Raises ``ValueError`` that names setting, value and what would be right.
     """
@@ -29,6 +31,7 @@ class SimulatorSettings:
     skew_share: float = 0.005
     history_share: float = 0.05
     history_days: int = 30
+    days_long: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what the model cannot do."""

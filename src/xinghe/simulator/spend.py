@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from xinghe.domain.events import AdClicked, NoteViewed
 from xinghe.domain.windows import HOUR_MS
+from xinghe.simulator.terms import spend_factor
 from xinghe.simulator.world import Campaign
 
 IMPRESSION_FEN: Final = 4
@@ -16,6 +17,9 @@ HOURS_BACK: Final = 3
 """Hours before the start that are reported at the start."""
 CORRECTION_SHARE: Final = 0.05
 """Reports that come with a correction of the hour before."""
+
+LATE_REVISION: Final = 100
+"""By how much the number of a late revision is above what was reported: it replaces all corrections in between."""
 
 
 @dataclass(slots=True)
@@ -31,9 +35,11 @@ class Hour:
 class Spend:
     """Keeps the running hours of all campaigns and writes their reports."""
 
-    def __init__(self, rng: random.Random, campaigns: tuple[Campaign, ...]) -> None:
+    def __init__(self, rng: random.Random, campaigns: tuple[Campaign, ...], run_ms: int) -> None:
         self._rng = rng
+        self._run_ms = run_ms
         self._campaigns = {campaign.campaign_id: campaign for campaign in campaigns}
+        self._numbers = {campaign.campaign_id: n for n, campaign in enumerate(campaigns)}
         self._hours: dict[tuple[str, int], Hour] = {}
 
     def first_reports(self, now_ms: int) -> list[dict[str, Any]]:
@@ -58,10 +64,12 @@ class Spend:
         hour = self._hours.setdefault(key, Hour(0, 0, 0))
         if topic == NoteViewed.topic:
             hour.impressions += 1
-            hour.spend_fen += IMPRESSION_FEN
+            price_fen = IMPRESSION_FEN
         else:
             hour.clicks += 1
-            hour.spend_fen += self._campaigns[campaign_id].click_fen
+            price_fen = self._campaigns[campaign_id].click_fen
+        factor = spend_factor(self._numbers[campaign_id], self._run_ms, event["time_ms"])
+        hour.spend_fen += round(price_fen * factor)
 
     def reports(self, now_ms: int) -> list[dict[str, Any]]:
         """The running hour of every campaign that spent in it, and some corrections of the hour before."""
@@ -76,6 +84,22 @@ class Spend:
                 before.spend_fen = max(0, before.spend_fen + self._rng.randint(-2_000, 2_000))
                 reports.append(self._report(campaign_id, this_hour_ms - HOUR_MS))
         return reports
+
+    def finished(self, now_ms: int) -> list[dict[str, Any]]:
+        """Each hour that is over and was not reported yet."""
+        this_hour_ms = _hour_start_ms(now_ms)
+        reports = [
+            self._report(campaign_id, hour_ms)
+            for (campaign_id, hour_ms), hour in sorted(self._hours.items())
+            if hour_ms < this_hour_ms and hour.revision == 0
+        ]
+        self._forget_before(this_hour_ms - HOURS_BACK * HOUR_MS)
+        return reports
+
+    def late_revision(self, report: dict[str, Any]) -> dict[str, Any]:
+        """A correction of a report that comes long after it."""
+        corrected_fen = round(report["spend_fen"] * self._rng.uniform(0.7, 1.2))
+        return {**report, "spend_fen": corrected_fen, "revision": report["revision"] + LATE_REVISION}
 
     def _report(self, campaign_id: str, hour_start_ms: int) -> dict[str, Any]:
         hour = self._hours[campaign_id, hour_start_ms]

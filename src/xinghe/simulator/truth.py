@@ -20,6 +20,9 @@ from xinghe.domain.events import (
 )
 from xinghe.simulator.bad_records import REASONS
 from xinghe.simulator.record import DUPLICATE, REPEATED_ORDER, REPEATED_REFUND, WAITING_REFUND, Record
+from xinghe.simulator.refunds import LATE_REFUND_SUFFIX
+from xinghe.simulator.spend import LATE_REVISION
+from xinghe.simulator.terms import aim_of
 
 _TOUCH_METRICS: Final = {
     NoteViewed.topic: "views",
@@ -48,12 +51,14 @@ _COUNTS: Final = (
     "repeated_refunds",
     "waiting_refunds",
     "late_touches",
+    "late_revisions",
+    "late_refunds",
     "links",
 )
 
 
 class Truth:
-    """Counts over sent records: by topic, duplicates, bad ones by expected reason, orders, refunds, links, touches, spend."""
+    """Counts over sent records: by topic, duplicates, bad ones by expected reason, orders, refunds, links, touches, spend, guarantees."""
 
     def __init__(self) -> None:
         self._sent: Counter[str] = Counter()
@@ -61,6 +66,8 @@ class Truth:
         self._bad_kinds: Counter[str] = Counter()
         self._campaigns: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._spend: dict[tuple[str, int], tuple[int, str, int]] = {}
+        self._guarantees: dict[str, dict[str, Any]] = {}
+        self._guarantee_counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._settings_by_model: Counter[str] = Counter()
         self._counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
         # As many as there are people and shops, however long the run.
@@ -92,16 +99,29 @@ class Truth:
         elif topic == OrderRefunded.topic:
             self._counts["refunds"] += 1
             self._counts["refunds_amount_fen"] += event["amount_fen"]
+            self._counts["late_refunds"] += event["refund_id"].endswith(LATE_REFUND_SUFFIX)
         elif topic == PersonLinked.topic:
             self._counts["links"] += 1
         elif topic == AdSpent.topic:
             self._add_spend(event)
+            self._counts["late_revisions"] += event["revision"] >= LATE_REVISION
         elif topic == CampaignConfigured.topic:
             self._settings_by_model[event["model"]] += 1
+            self._add_terms(event)
         elif topic == NoteEngaged.topic:
             self._add_touch(record, _ACTION_METRICS[event["action"]])
         elif topic in _TOUCH_METRICS:
             self._add_touch(record, _TOUCH_METRICS[topic])
+
+    def _add_terms(self, event: dict[str, Any]) -> None:
+        """Count the guarantees of a campaign that begin, and the edits of their targets."""
+        campaign_id, guarantee = event["campaign_id"], event["guarantee"]
+        before = self._guarantees.get(campaign_id)
+        self._guarantees[campaign_id] = guarantee
+        if before is None or before["start_ms"] != guarantee["start_ms"]:
+            self._guarantee_counts[campaign_id]["guarantees"] += 1
+        elif before != guarantee:
+            self._guarantee_counts[campaign_id]["target_edits"] += 1
 
     def _add_touch(self, record: Record, metric: str) -> None:
         event = record.event
@@ -143,6 +163,10 @@ class Truth:
             "settings_by_model": dict(sorted(self._settings_by_model.items())),
             "campaigns": {
                 name: dict(sorted(metrics.items())) for name, metrics in sorted(self._campaigns.items())
+            },
+            "guarantees_by_campaign": {
+                name: {"aim": aim_of(int(name[1:])), "target_edits": 0, **self._guarantee_counts[name]}
+                for name in sorted(self._guarantees)
             },
             "spend_fen_by_campaign": dict(sorted(spend.items())),
         }

@@ -21,6 +21,8 @@ def test_every_key_is_there() -> None:
     built = {
         keys.CAMPAIGNS,
         keys.UPDATES,
+        keys.ALERTS,
+        keys.ALERTS_OPEN,
         keys.SHOPS,
         keys.models("{shop_id}"),
         keys.total("{id}"),

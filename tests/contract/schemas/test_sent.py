@@ -14,8 +14,9 @@ from jsonschema import Draft202012Validator
 from tests.pipeline import BROKER_MS, Pipeline, Sent
 from xinghe.contracts.json_schemas import dead_letter_headers_schema, schema_of
 from xinghe.domain import events
+from xinghe.domain.alerts import DataLate, SpendWithoutConversions
 from xinghe.domain.catalogue import BY_MODEL, PLAIN
-from xinghe.domain.outputs import DeadLetterHeaders, FunnelUpsert, OrderAttributed, ShopModels
+from xinghe.domain.outputs import AlertRaised, DeadLetterHeaders, FunnelUpsert, OrderAttributed, ShopModels
 
 MINUTE_MS = 60_000
 PAID_MS = BROKER_MS - 10 * MINUTE_MS
@@ -116,7 +117,8 @@ def test_upserts_decode_and_have_the_metrics_of_their_size(sent: dict[str, list[
         plain = {metric.name for metric in PLAIN if upsert.size in metric.sizes}
         by_model = {metric.name for metric in BY_MODEL if upsert.size in metric.sizes}
         names = upsert.metrics.keys()
-        assert names - by_model in (plain, plain - {"spend_fen"})
+        seen, spent = {"impressions", "clicks", "ctr_hours"}, {"spend_fen", "spend_hours"}
+        assert names - by_model in (plain, plain - seen, plain - seen - spent)
         assert names & by_model in (set(), by_model)
         sizes.add(upsert.size)
         with_models += bool(names & by_model)
@@ -135,6 +137,23 @@ def test_models_decode_and_add_up(sent: dict[str, list[Sent]]) -> None:
         for credits_ in msgspec.structs.asdict(models.models).values():
             assert sum(credit.orders_micros for credit in credits_) == models.orders * 1_000_000
             assert sum(credit.gmv_fen for credit in credits_) == models.gmv_fen
+
+
+def test_alerts_decode_and_have_their_key() -> None:
+    pipeline = Pipeline(
+        1,
+        alert_rules=[SpendWithoutConversions(name="spend", spend_fen=500), DataLate(name="late", minutes=1)],
+    )
+    pipeline.feed([*EVENTS, events.AdSpent("s2", "c9", HOUR_START_MS, 700, 1)])
+    pipeline.settle(PAID_MS + 5 * MINUTE_MS)
+    kinds = set()
+    for record, value in values([record for record in pipeline.log if record.topic == events.ALERT_RAISED]):
+        validator(record.topic).validate(json.loads(value))
+        alert = msgspec.json.decode(value, type=AlertRaised)
+        assert record.key == (alert.campaign_id or "system").encode()
+        assert msgspec.to_builtins(alert) == json.loads(value)
+        kinds.add(alert.kind)
+    assert kinds == {"spend_without_conversions", "data_late"}
 
 
 def test_dead_letters_have_the_headers(sent: dict[str, list[Sent]]) -> None:

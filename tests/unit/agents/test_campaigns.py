@@ -11,6 +11,7 @@ from tests.deltas import LAST_TOUCH, counted, credited, person, send, tell_water
 from tests.pipeline import BROKER_MS, Pipeline, Sent
 from xinghe.domain.events import CAMPAIGN_FUNNEL, AdSpent, CampaignConfigured
 from xinghe.domain.funnel import WindowKey, decode_window
+from xinghe.domain.metrics import SPENT_NAMES
 from xinghe.domain.windows import DAY_MS, FUTURE_MS, HOUR_MS, MINUTE_MS
 
 SPENT = AdSpent.topic
@@ -55,7 +56,62 @@ def settings_of(shop_id: str, effective_ms: int) -> CampaignConfigured:
 
 FUTURE_HOUR_MS = (BROKER_MS + FUTURE_MS) // HOUR_MS * HOUR_MS + HOUR_MS
 
+CUSTOM: dict[str, Any] = {
+    "preset": "custom",
+    "start_ms": MIDNIGHT_MS,
+    "measure": "roi",
+    "target_roi": 2.5,
+    "trigger_percent": 80,
+    "payout_percent": 100,
+    "observation_days": 3,
+    "settlement_day": 5,
+    "form": "cash",
+}
+
+
+def guaranteed(**changes: Any) -> bytes:
+    return json(guarantee={name: value for name, value in (CUSTOM | changes).items() if value is not ...})
+
+
+def qianchuan(target_roi: Any) -> bytes:
+    return json(guarantee={"preset": "qianchuan_roi", "start_ms": MIDNIGHT_MS, "target_roi": target_roi})
+
+
+BAD_TERMS: list[tuple[bytes, str]] = [
+    (qianchuan(2.50001), "$.guarantee.target_roi: Expected at most 4 decimals, got 2.50001"),
+    (qianchuan(0), "Expected `float` > 0.0 - at `$.guarantee.target_roi`"),
+    (qianchuan(1000.0001), "Expected `float` <= 1000.0 - at `$.guarantee.target_roi`"),
+    (qianchuan("2.5"), "Expected `float`, got `str` - at `$.guarantee.target_roi`"),
+    (
+        json(guarantee={"policy": "qianchuan", "target_roi": 2.5}),
+        "required field `preset` - at `$.guarantee`",
+    ),
+    (guaranteed(preset="tiktok"), "Invalid value 'tiktok' - at `$.guarantee.preset`"),
+    (guaranteed(cap=5), "unknown field `cap` - at `$.guarantee`"),
+    (guaranteed(conversion="gmv_fen"), "Invalid enum value 'gmv_fen' - at `$.guarantee.conversion`"),
+    (guaranteed(target_roi=...), "$.guarantee.target_roi: required by measure 'roi'"),
+    (guaranteed(bid_fen=5), "$.guarantee.bid_fen: has no place with measure 'roi'"),
+    (guaranteed(measure="cost", target_roi=...), "$.guarantee.bid_fen: required by measure 'cost'"),
+    (guaranteed(measure="cost", bid_fen=5), "$.guarantee.target_roi: has no place with measure 'cost'"),
+    (guaranteed(target_roi=0.33333), "$.guarantee.target_roi: Expected at most 4 decimals, got 0.33333"),
+    (
+        guaranteed(settlement_day=2),
+        "$.guarantee.settlement_day: Expected at least observation_days, 3, got 2",
+    ),
+    (guaranteed(observation_days=61), "Expected `int` <= 60 - at `$.guarantee.observation_days`"),
+    (guaranteed(settlement_day=121), "Expected `int` <= 120 - at `$.guarantee.settlement_day`"),
+    (guaranteed(cap_fen=0), "Expected `int` >= 1 - at `$.guarantee.cap_fen`"),
+    (json(spend_match={"rate": 0.1}), "at `$.spend_match`"),
+    (
+        json(revenue_share={"settle_after_days": 1, "tiers": [{"from_fen": 5, "rate_basis_points": 9}] * 2}),
+        "$.revenue_share.tiers: Expected from_fen to rise from tier to tier, got [5, 5]",
+    ),
+    (json(revenue_share={"settle_after_days": 1, "tiers": []}), "at `$.revenue_share.tiers`"),
+    (json(budget_fen=0), "Expected `int` >= 1 - at `$.budget_fen`"),
+]
+
 BAD: list[Any] = [
+    *(pytest.param(CONFIGURED, b"c1", value, "invalid", detail, id=detail) for value, detail in BAD_TERMS),
     pytest.param(SPENT, b"c1", None, "invalid", "value: null", id="null-spend"),
     pytest.param(SPENT, b"c1", b" " * 65_537, "too_large", "65537", id="oversized"),
     pytest.param(SPENT, b"c1", b"{", "malformed", "", id="cut-off"),
@@ -128,6 +184,39 @@ class TestSpend:  # R10
         assert windows["c1", "1h", HOUR_START_MS]["spend_fen"] == 0
         assert "spend_fen" not in windows["c1", "1h", HOUR_START_MS + 5 * HOUR_MS]
         assert "spend_fen" not in windows["c1", "1m", HOUR_START_MS + 5 * HOUR_MS]
+
+    def test_hours_and_those_with_impressions_and_clicks_are_counted(self) -> None:  # R19
+        pipeline = Pipeline(1)
+        reports = [
+            report("a", 100, 1),
+            report("b", 20, 1, MIDNIGHT_MS),
+            report("c", 3, 1, MIDNIGHT_MS - HOUR_MS),
+        ]
+        told = msgspec.structs.replace(reports[1], impressions=50, clicks=2)
+        pipeline.feed([reports[0], told, msgspec.structs.replace(reports[2], impressions=9)])
+        pipeline.settle()
+        windows = pipeline.windows()
+        expected = {"spend_fen": 123, "spend_hours": 3, "impressions": 50, "clicks": 2, "ctr_hours": 1}
+        assert spent(windows["c1", "total", 0]) == expected
+        assert spent(windows["c1", "1d", MIDNIGHT_MS]) == expected | {"spend_fen": 120, "spend_hours": 2}
+        assert spent(windows["c1", "1h", HOUR_START_MS]) == {"spend_fen": 100, "spend_hours": 1}
+
+    def test_what_a_revision_does_not_tell_any_more_is_unknown_again_also_in_the_sink(self) -> None:
+        pipeline = Pipeline(1)
+        pipeline.feed([msgspec.structs.replace(report("a", 5, 1), impressions=50, clicks=2)])
+        pipeline.settle()
+        assert spent(pipeline.windows()["c1", "total", 0])["clicks"] == 2
+        pipeline.feed([report("b", 5, 2)])
+        pipeline.campaigns[0].processor.prepare()
+        # A window that is not shown whole would keep the fields that Redis has of it.
+        changed = pipeline.campaigns[0].processor._committing.windows
+        assert changed.rows.keys() == changed.whole
+        pipeline.settle()
+        assert spent(pipeline.windows()["c1", "total", 0]) == {"spend_fen": 5, "spend_hours": 1}
+
+
+def spent(metrics: dict[str, int]) -> dict[str, int]:
+    return {name: metrics[name] for name in SPENT_NAMES if name in metrics}
 
 
 class TestShop:  # R13

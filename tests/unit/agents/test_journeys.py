@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.pipeline import BROKER_MS, Pipeline, Sent
-from xinghe.domain.delta import Delta, PathDelta
+from xinghe.domain.delta import Delta, PathDelta, Watermark
 from xinghe.domain.events import CAMPAIGN_DELTA, PATH_DELTA, CouponClaimed, NoteViewed, OrderPaid
 from xinghe.domain.windows import DAY_MS, FUTURE_MS, MINUTE_MS
 
@@ -239,10 +239,42 @@ def test_an_order_is_attributed_though_it_leaves_the_journey_within_the_same_com
 def test_a_commit_without_a_change_sends_nothing() -> None:
     pipeline = Pipeline(1)
     letters_of(VIEWED, (b"p1", json()), pipeline=pipeline)
+    pipeline.settle()  # which tells that the deltas are told
     task = pipeline.journeys[0]
     sent, written = len(task.committed), task.changelog_bytes
-    letters_of(VIEWED, (b"p1", json()), pipeline=pipeline)
+    pipeline.settle()
     assert (len(task.committed), task.changelog_bytes) == (sent, written)
+
+
+def test_of_a_duplicate_nothing_is_told_but_that_it_came() -> None:
+    pipeline = Pipeline(1)
+    letters_of(VIEWED, (b"p1", json()), pipeline=pipeline)
+    task = pipeline.journeys[0]
+    sent, kept = len(task.committed), list(task.store("journeys").items())
+    letters_of(VIEWED, (b"p1", json()), pipeline=pipeline)
+    assert [record.key for record in task.committed[sent:]] == [None]
+    assert told(pipeline)[-1].taken == 2
+    assert list(task.store("journeys").items()) == kept
+
+
+def told(pipeline: Pipeline) -> list[Watermark]:
+    return [
+        msgspec.msgpack.decode(sent.value or b"", type=Watermark)
+        for sent in pipeline.journeys[0].committed
+        if sent.topic == CAMPAIGN_DELTA and sent.key is None
+    ]
+
+
+def test_what_was_taken_and_refused_is_told_and_goes_on_after_a_crash() -> None:
+    pipeline = Pipeline(1)
+    letters_of(VIEWED, (b"p1", b"{"), (b"p1", None), pipeline=pipeline)
+    assert told(pipeline) == [Watermark(0, -MINUTE_MS, -MINUTE_MS, 2, 2)], "though no event was accepted"
+    letters_of(VIEWED, (b"p1", json()), (b"p2", json()), pipeline=pipeline)
+    pipeline.feed_records(VIEWED, 0, [(b"p1", b"lost, since it is not committed")])
+    pipeline.crash_task(0)
+    letters_of(VIEWED, (b"p1", b"{"), pipeline=pipeline)
+    counts = [(each.taken, each.refused) for each in told(pipeline)]
+    assert list(dict.fromkeys(counts)) == [(2, 2), (4, 3), (5, 4)]
 
 
 def test_the_arrivals_of_duplicates_do_not_pile_up() -> None:

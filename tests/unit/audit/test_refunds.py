@@ -36,6 +36,26 @@ class TestWhichCount:
         assert [total(truth, "c1").get(name) for name in names] == [1_000, 1, 400, 600]
         assert truth.note_metrics(("c1", "n1"))["net_gmv_fen"] == 600
 
+    @pytest.mark.parametrize(
+        ("lag_ms", "lags"),
+        [
+            (7 * DAY_MS, ["7d", "15d", "30d"]),
+            (7 * DAY_MS + 1, ["15d", "30d"]),
+            (15 * DAY_MS + 1, ["30d"]),
+            (30 * DAY_MS, ["30d"]),
+        ],
+    )
+    def test_it_counts_by_the_lag_from_touch_to_order(self, lag_ms: int, lags: list[str]) -> None:  # R19
+        # However late the refund itself is.
+        truth = truth_of(
+            [view("v", 0), paid("P", lag_ms), refunded("R", lag_ms + 40 * DAY_MS, amount_fen=400)]
+        )
+        shown = total(truth, "c1")
+        assert {name for name in shown if name.startswith("refund_") and name != "refund_fen"} == {
+            f"refund_{lag}_fen" for lag in lags
+        }
+        assert all(shown[f"refund_{lag}_fen"] == 400 for lag in lags)
+
     @pytest.mark.parametrize("model", MODELS)
     def test_a_full_refund_takes_all_back(self, model: str) -> None:
         truth = truth_of([view("v", 0), click("k", 1), paid("P", 2, amount_fen=333), full("R", 3, 333)])

@@ -26,7 +26,7 @@ from xinghe.domain.events import (
     NoteLiked,
     NoteViewed,
 )
-from xinghe.domain.metrics import MODELS
+from xinghe.domain.metrics import MODELS, SPENT_NAMES
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS
 
 
@@ -333,6 +333,27 @@ class TestSpendAndSettings:  # R10
         truth = truth_of([view("v", 5 * HOUR_MS), self.spent("a", 1, 100, 1)])
         assert "spend_fen" not in truth.metrics(("c1", "1h", MIDNIGHT_MS + 5 * HOUR_MS))
         assert truth.metrics(("c1", "1d", MIDNIGHT_MS))["spend_fen"] == 100
+
+    def test_hours_are_counted_and_impressions_and_clicks_of_those_that_have_both(self) -> None:  # R19
+        reports = [self.spent("a", 1, 100, 1), self.spent("b", 2, 20, 1), self.spent("c", 3, 3, 1)]
+        both, one = {"impressions": 50, "clicks": 0}, {"impressions": 9}
+        truth = truth_of(
+            [
+                reports[0],
+                msgspec.structs.replace(reports[1], **both),
+                msgspec.structs.replace(reports[2], **one),
+            ]
+        )
+        shown = truth.metrics(("c1", "total", 0))
+        assert {name: shown[name] for name in SPENT_NAMES} == {
+            "spend_fen": 123,
+            "spend_hours": 3,
+            "impressions": 50,
+            "clicks": 0,
+            "ctr_hours": 1,
+        }
+        hour = truth.metrics(("c1", "1h", MIDNIGHT_MS + 3 * HOUR_MS))
+        assert {name for name in SPENT_NAMES if name in hour} == {"spend_fen", "spend_hours"}
 
     def test_settings_are_kept_by_effective_time_and_the_later_record_counts(self) -> None:
         first, second, third = (

@@ -40,6 +40,8 @@ MINUTE = MIDNIGHT_MS // MINUTE_MS
 VIEWS, LIKES = COUNTED_INDEX["views"], COUNTED_INDEX["likes"]
 LAST_TOUCH, FIRST_TOUCH, LINEAR = 0, 1, 2
 GMV_PLAIN = 1
+NO_SPEND = [0, 1, 0, 0, 0]
+"""An hour in which nothing was spent."""
 
 
 def gmv(model: int) -> int:
@@ -154,44 +156,46 @@ class TestChanges:
 
     def test_spend_counts_from_the_hour_up(self) -> None:
         changes = Changes()
-        changes.add_spend("c1", MIDNIGHT_MS + HOUR_MS, 500)
-        changes.add_spend("c1", MIDNIGHT_MS + HOUR_MS, -100)
-        assert {key[1:]: change.spend_fen for key, change in changes.by_window(by_default).items()} == {
-            ("1h", MIDNIGHT_MS + HOUR_MS): 400,
-            ("1d", MIDNIGHT_MS): 400,
-            ("total", 0): 400,
+        changes.add_spend("c1", MIDNIGHT_MS + HOUR_MS, [500, 1, 0, 0, 0])
+        changes.add_spend("c1", MIDNIGHT_MS + HOUR_MS, [-100, 0, 9, 2, 1])
+        assert {key[1:]: change.spent for key, change in changes.by_window(by_default).items()} == {
+            ("1h", MIDNIGHT_MS + HOUR_MS): [400, 1, 9, 2, 1],
+            ("1d", MIDNIGHT_MS): [400, 1, 9, 2, 1],
+            ("total", 0): [400, 1, 9, 2, 1],
         }
 
     def test_spend_of_0_is_a_change(self) -> None:
         changes = Changes()
-        changes.add_spend("c1", MIDNIGHT_MS, 0)
-        assert changes.by_window(by_default)["c1", "total", 0].spend_fen == 0
+        changes.add_spend("c1", MIDNIGHT_MS, NO_SPEND)
+        assert changes.by_window(by_default)["c1", "total", 0].spent == NO_SPEND
 
 
 class TestChangedWindow:
     def test_a_new_window_starts_at_0_with_people_where_the_size_has_them(self) -> None:
         minute = changed_window(None, "1m", Change({VIEWS: 1}, {}), 7)
         assert (minute.version, minute.counted[VIEWS], sum(minute.counted)) == (7, 1, 1)
-        assert (minute.people, minute.spend_fen) == (None, None)
+        assert (minute.people, minute.spent) == (None, None)
         for size in ("1d", "total"):
             assert changed_window(None, size, Change({}, {0: 1}), 7).people == [1, 0, 0]
 
     def test_a_known_window_is_changed_and_has_the_new_version(self) -> None:
-        before = changed_window(None, "1d", Change({VIEWS: 3}, {0: 2}, 100), 1)
-        after = changed_window(encode_window(before), "1d", Change({VIEWS: -1, LIKES: 1}, {0: -1}, -40), 2)
+        before = changed_window(None, "1d", Change({VIEWS: 3}, {0: 2}, [100, 2, 0, 0, 0]), 1)
+        after = changed_window(
+            encode_window(before), "1d", Change({VIEWS: -1, LIKES: 1}, {0: -1}, [-40, 1, 7, 5, 1]), 2
+        )
         assert (after.version, after.counted[VIEWS], after.counted[LIKES]) == (2, 2, 1)
-        assert (after.people, after.spend_fen) == ([1, 0, 0], 60)
+        assert (after.people, after.spent) == ([1, 0, 0], [60, 3, 7, 5, 1])
 
     def test_spend_stays_unknown_until_it_is_reported(self) -> None:
-        assert changed_window(None, "1h", Change({VIEWS: 1}, {}), 1).spend_fen is None
-        assert changed_window(None, "1h", Change({}, {}, 0), 1).spend_fen == 0
+        assert changed_window(None, "1h", Change({VIEWS: 1}, {}), 1).spent is None
+        assert changed_window(None, "1h", Change({}, {}, NO_SPEND), 1).spent == NO_SPEND
 
     def test_a_window_in_which_all_is_0_is_empty_unless_spend_is_known(self) -> None:
         one = changed_window(None, "total", Change({VIEWS: 1}, {0: 1}), 1)
         assert not one.is_empty()
         assert not changed_window(encode_window(one), "total", Change({VIEWS: -1}, {}), 2).is_empty()
         assert changed_window(encode_window(one), "total", Change({VIEWS: -1}, {0: -1}), 2).is_empty()
-        assert not changed_window(None, "total", Change({}, {}, 0), 1).is_empty()
+        assert not changed_window(None, "total", Change({}, {}, NO_SPEND), 1).is_empty()
 
     def test_a_window_and_a_notes_counts_come_back(self) -> None:
         window = Window(3, None, list(range(len(COUNTED_NAMES))), [2**40] * len(PEOPLE_NAMES))

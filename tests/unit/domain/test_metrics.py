@@ -14,6 +14,7 @@ from xinghe.domain.metrics import (
     MODELS,
     NOTELESS,
     PEOPLE_NAMES,
+    SPENT_NAMES,
     shown_counts,
     shown_note_counts,
     shown_note_orders,
@@ -29,10 +30,10 @@ PEOPLE_BY_MODEL = list(range(500, 500 + len(MODELS) * len(MODEL_PEOPLE_NAMES)))
 
 class TestCounts:
     def test_each_metric_has_its_own_figure_and_engagements_their_sum(self) -> None:
-        shown = shown_counts(COUNTED, [7, 8, 9], 11)
+        shown = shown_counts(COUNTED, [7, 8, 9], [11, 2, 30, 4, 1])
         assert [shown[name] for name in COUNTED_NAMES] == COUNTED
         assert [shown[name] for name in PEOPLE_NAMES] == [7, 8, 9]
-        assert shown["spend_fen"] == 11
+        assert [shown[name] for name in SPENT_NAMES] == [11, 2, 30, 4, 1]
         names = ("likes", "comments", "collects", "shares", "follows")
         assert shown["engagements"] == sum(COUNTED_INDEX[name] for name in names)
 
@@ -40,7 +41,12 @@ class TestCounts:
         assert set(shown_counts(COUNTED, None, None)) == {*COUNTED_NAMES, "engagements"}
 
     def test_spend_of_0_is_known(self) -> None:
-        assert shown_counts(COUNTED, None, 0)["spend_fen"] == 0
+        assert shown_counts(COUNTED, None, [0, 1, 0, 0, 0])["spend_fen"] == 0
+
+    def test_without_an_hour_that_has_both_there_are_no_impressions_and_clicks(self) -> None:
+        added = shown_counts(COUNTED, None, [5, 3, 0, 0, 0]).keys() - shown_counts(COUNTED, None, None).keys()
+        assert added == {"spend_fen", "spend_hours"}
+        assert shown_counts(COUNTED, None, [5, 3, 0, 0, 1])["clicks"] == 0
 
     def test_a_row_of_another_length_is_refused(self) -> None:
         with pytest.raises(ValueError, match="zip"):

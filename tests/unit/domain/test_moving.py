@@ -50,6 +50,7 @@ def counted(*shoppers: Shopper) -> tuple[dict[Any, int], ...]:
     counts: Counter[Any] = Counter()
     people: Counter[Any] = Counter()
     paths: Counter[Any] = Counter()
+    cohorts: Counter[Any] = Counter()
     for shopper in shoppers:
         sources, campaigns = shopper.directory.sources, shopper.directory.campaigns
         for (source, minute, metric), amount in shopper.rules.changes.counts.items():
@@ -60,7 +61,10 @@ def counted(*shoppers: Shopper) -> tuple[dict[Any, int], ...]:
         for (shop_id, path), (orders, fen) in shopper.rules.changes.paths.items():
             paths[shop_id, path, "orders"] += orders
             paths[shop_id, path, "gmv_fen"] += fen
-    return tuple({cell: n for cell, n in each.items() if n} for each in (counts, people, paths))
+        for (campaign, *days_and_model), amounts in shopper.rules.changes.cohorts.items():
+            for name, amount in zip(("orders_micros", "gmv_fen", "refund_fen"), amounts, strict=True):
+                cohorts[campaigns[campaign], *days_and_model, name] += amount
+    return tuple({cell: n for cell, n in each.items() if n} for each in (counts, people, paths, cohorts))
 
 
 def move(old: Shopper, new: Shopper) -> None:
@@ -117,7 +121,7 @@ def test_what_was_dropped_from_either_stays_counted_once() -> None:
         shopper.happens(500, "v", event_id="view again")
     assert old.journey.kept
     move(old, new)
-    _, people, _ = counted(old, new)
+    _, people, *_ = counted(old, new)
     # Both were counted for the same days and to date before they were known to be one.
     assert set(people.values()) == {1}
 
@@ -128,7 +132,7 @@ def test_a_cell_whose_day_was_forgotten_counts_to_date_only() -> None:
     old.journey.kept = [pack_cell(campaign, 0, 0)]
     old.rules.changes.people[campaign, 0, 0] += 1
     move(old, new)
-    assert counted(old, new) == ({}, {("c1", 0, 0): 1}, {})
+    assert counted(old, new) == ({}, {("c1", 0, 0): 1}, {}, {})
 
 
 def test_depth_of_what_was_dropped_moves_and_is_kept_over_a_restart() -> None:
@@ -142,7 +146,7 @@ def test_depth_of_what_was_dropped_moves_and_is_kept_over_a_restart() -> None:
     new.rules.recover(new.journey)
     new.happens(500, "v")
     new.happens(500, "l")
-    _, people, _ = counted(old, new)
+    _, people, *_ = counted(old, new)
     depths = {cell: count for cell, count in people.items() if cell[2] >= FIRST_AUDIENCE}
     assert depths == {("like", 0, FIRST_AUDIENCE + 1): 1, ("view", 0, FIRST_AUDIENCE + 1): 1}
 

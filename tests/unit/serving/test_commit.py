@@ -27,12 +27,14 @@ def test_a_small_commit_is_one_part() -> None:
             [5, "c1"],
             '["c1"]',
             [],
+            [],
+            [],
         ]
     ]
 
 
 def test_an_empty_commit_is_one_part_that_publishes_nothing() -> None:
-    assert unpacked(CommitWrite([], [], [], 0)) == [[[], [], [], "", []]]
+    assert unpacked(CommitWrite([], [], [], 0)) == [[[], [], [], "", [], [], []]]
 
 
 def test_a_large_commit_keeps_order_and_bound() -> None:

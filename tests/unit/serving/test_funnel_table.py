@@ -48,12 +48,21 @@ def test_a_row_shows_what_is_known_and_a_dash_for_the_rest() -> None:
     text = shown(Figures(NOW_MS, [known, funnel("c2", views=0)]))
     assert row(text, "c1") == [
         *("c1", "1,234", "5", "6", "7", "0.25", "8", "1.50", "123,456.05", "23,456.05", "100,000.00"),
-        *("1.23", "1.00", "0.5 s", "65 s"),
+        *("-", "1.23", "1.00", "0.5 s", "65 s"),
     ]
-    assert row(text, "c2") == ["c2", "0", *(["-"] * 11), "0.5 s", "65 s"]
+    assert row(text, "c2") == ["c2", "0", *(["-"] * 12), "0.5 s", "65 s"]
     assert "GMV 123,456.05   net 100,000.00   spend 100,000.00   ROI 1.23   net 1.00" in text
     assert "2 campaigns" in text
     assert "events complete up to 2023-11-15 06:13:20 Asia/Shanghai, 65 s ago" in text
+
+
+def test_a_wide_terminal_shows_the_hours_reported_what_an_order_cost_and_the_click_through_rate() -> None:
+    known = funnel(
+        "c1", spend_fen=700, spend_hours=17, orders_micros=1_500_000, impressions=300, clicks=7, gmv_fen=0
+    )
+    text = shown(Figures(NOW_MS, [known, funnel("c2", spend_fen=700, spend_hours=1)]), width=220)
+    assert row(text, "c1")[10:] == ["7.00", "17 h", "0.00", "-", "4.67", "2.33%", "0.5 s", "65 s"]
+    assert row(text, "c2")[10:] == ["7.00", "1 h", "-", "-", "-", "-", "0.5 s", "65 s"]
 
 
 def test_an_id_that_looks_like_markup_is_shown_as_it_is() -> None:

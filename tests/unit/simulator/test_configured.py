@@ -29,7 +29,7 @@ def test_changes_choose_another_model_from_now_on_and_since_a_few_minutes() -> N
     rng = random.Random(2)
     ages_ms = []
     for _ in range(20):
-        changed = changed_settings(rng, campaigns, START_MS)
+        changed = changed_settings(rng, campaigns, START_MS, START_MS)
         assert len({each["campaign_id"] for each in changed}) == 5
         assert all(each["model"] != first[each["campaign_id"]] for each in changed)
         ages_ms += [START_MS - each["effective_ms"] for each in changed]
@@ -39,7 +39,7 @@ def test_changes_choose_another_model_from_now_on_and_since_a_few_minutes() -> N
 
 def test_one_campaign_changes_as_well() -> None:
     campaigns = World(random.Random(1), people=10, campaigns=1).campaigns
-    assert len(changed_settings(random.Random(1), campaigns, START_MS)) == 1
+    assert len(changed_settings(random.Random(1), campaigns, START_MS, START_MS)) == 1
 
 
 def test_a_run_of_seconds_has_a_change_of_settings() -> None:

@@ -8,6 +8,7 @@ from xinghe.domain.windows import HOUR_MS
 from xinghe.simulator.model import generate
 from xinghe.simulator.settings import SimulatorSettings
 from xinghe.simulator.spend import HOURS_BACK, IMPRESSION_FEN, Spend
+from xinghe.simulator.terms import spend_factor
 from xinghe.simulator.world import World
 
 START_MS = 1_760_000_400_000
@@ -16,7 +17,7 @@ START_MS = 1_760_000_400_000
 def test_an_hour_costs_its_impressions_and_clicks_and_revisions_grow() -> None:
     world = World(random.Random(1), people=10, campaigns=1)
     campaign = world.campaigns[0]
-    spend = Spend(random.Random(1), world.campaigns)
+    spend = Spend(random.Random(1), world.campaigns, START_MS)
     event = {"campaign_id": campaign.campaign_id, "time_ms": START_MS}
     spend.seen(NoteViewed.topic, {**event, "surface": "ad"})
     spend.seen(NoteViewed.topic, {**event, "surface": "feed"})
@@ -24,15 +25,16 @@ def test_an_hour_costs_its_impressions_and_clicks_and_revisions_grow() -> None:
     (first,) = spend.reports(START_MS)
     spend.seen(AdClicked.topic, event)
     (second,) = spend.reports(START_MS + 1)
-    assert first["spend_fen"] == IMPRESSION_FEN
-    assert second["spend_fen"] == IMPRESSION_FEN + campaign.click_fen
+    factor = spend_factor(0, START_MS, START_MS)
+    assert first["spend_fen"] == round(IMPRESSION_FEN * factor)
+    assert second["spend_fen"] == first["spend_fen"] + round(campaign.click_fen * factor)
     assert (first["revision"], second["revision"]) == (0, 1)
     assert (second["impressions"], second["clicks"]) == (1, 1)
 
 
 def test_old_hours_are_forgotten() -> None:
     world = World(random.Random(1), people=10, campaigns=2)
-    spend = Spend(random.Random(1), world.campaigns)
+    spend = Spend(random.Random(1), world.campaigns, START_MS)
     assert len(spend.first_reports(START_MS)) == 2 * HOURS_BACK
     spend.reports(START_MS + 10 * HOUR_MS)
     assert not spend._hours

@@ -1,0 +1,115 @@
+"""Where each guarantee is said to stand, in the topic and in Redis, against the recomputation (ARCHITECTURE.md, R23).
+
+Compared are the figures. A position is told anew where something changed, so that what depends on the time alone (days
+that are left, whether it is settled) may be behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+from aiokafka import ConsumerRecord
+
+from xinghe.audit.findings import Difference, Findings
+from xinghe.audit.guarantee import ORDER_MICROS, first_days, outcome
+from xinghe.audit.money import day_text
+from xinghe.audit.money_facts import MoneyFacts
+
+KIND: Final = "guarantee"
+Wrong = tuple[str, Any, Any]
+"""Field, expected, found."""
+
+
+class FoundPositions:
+    """The last record of each campaign in ``xinghe.guarantee.position.v1``, as it came."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, bytes] = {}
+
+    def add(self, record: ConsumerRecord) -> None:
+        """Take one record; those of one campaign come in their order."""
+        campaign_id = (record.key or b"").decode("utf-8", "replace")
+        if record.value is None:
+            self.last.pop(campaign_id, None)
+        else:
+            self.last[campaign_id] = record.value
+
+
+class GuaranteeComparison:
+    """What each campaign's newest guarantee comes to by all that is known, against what is told of it."""
+
+    def __init__(self, facts: Mapping[str, MoneyFacts]) -> None:
+        self._expected = {
+            campaign_id: expected
+            for campaign_id, each in facts.items()
+            if (expected := expected_position(each)) is not None
+        }
+
+    def compare(
+        self, found: FoundPositions, in_redis: Mapping[str, Mapping[str, str]], findings: Findings
+    ) -> None:
+        """Compare every position in the topic, and the one in Redis."""
+        for campaign_id in sorted(self._expected.keys() | found.last.keys() | in_redis.keys()):
+            findings.compared["guarantees"] += 1
+            where = f"campaign {campaign_id}"
+            for field, expected, value in self._of_topic(campaign_id, found.last.get(campaign_id)):
+                findings.add(Difference(KIND, where, field, expected, value), campaign_id=campaign_id)
+            where = f"xinghe:campaign:{campaign_id}:guarantee"
+            for field, expected, value in self._of_redis(campaign_id, in_redis.get(campaign_id)):
+                findings.add(Difference(KIND, where, field, expected, value), campaign_id=campaign_id)
+
+    def _of_topic(self, campaign_id: str, value: bytes | None) -> Iterator[Wrong]:
+        try:
+            position = None if value is None else dict(orjson.loads(value))
+        except (orjson.JSONDecodeError, TypeError, ValueError):
+            yield "value", "a position", "something else"
+            return
+        yield from _differing(self._expected.get(campaign_id), position)
+
+    def _of_redis(self, campaign_id: str, fields: Mapping[str, str] | None) -> Iterator[Wrong]:
+        expected = self._expected.get(campaign_id)
+        as_text = None if expected is None else {name: _text(value) for name, value in expected.items()}
+        yield from _differing(as_text, fields)
+
+
+def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
+    """The figures of a campaign's newest guarantee by all that is known; ``None`` where its newest setting has none."""
+    begun = first_days(facts)
+    if not begun or facts.settings[-1].guarantee is None:
+        return None
+    first_day = begun[-1]
+    found = outcome(facts, first_day, None)
+    has_spend = any(facts.reports_by_day.get(day) for day in range(first_day, found.last_observed_day + 1))
+    return {
+        "first_day": day_text(first_day),
+        "spend_fen": found.spend_fen if has_spend else None,
+        "gmv_fen": found.gmv_fen,
+        "refund_fen": found.refund_fen,
+        "conversions_micros": int(found.conversions * ORDER_MICROS),
+        "earned_fen": found.earned.__floor__(),
+        "expected_payout_fen": found.paid_fen,
+    }
+
+
+def _differing(
+    expected: Mapping[str, int | str | None] | None, found: Mapping[str, Any] | None
+) -> Iterator[Wrong]:
+    """Each figure that differs; what is unknown is absent or null."""
+    if expected is None or found is None:
+        if expected is not None:
+            yield "position", "one", None
+        elif found is not None:
+            yield "position", None, "one"
+        return
+    for name, value in expected.items():
+        if found.get(name) != value:
+            yield name, value, found.get(name)
+    payout = found.get("payout_fen")
+    if payout is not None and payout != expected["expected_payout_fen"]:
+        yield "payout_fen", expected["expected_payout_fen"], payout
+
+
+def _text(value: int | str | None) -> str | None:
+    return None if value is None else str(value)

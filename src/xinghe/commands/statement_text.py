@@ -1,0 +1,150 @@
+"""A settlement statement as people, programs and spreadsheets read it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Final
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xinghe.domain.statement import Posting, Statement
+
+WIDTH_WITHOUT_TERMINAL: Final = 160
+BYTE_ORDER_MARK: Final = "\ufeff"
+"""Without it a spreadsheet takes UTF-8 for the code page of the machine."""
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the start of a formula, in full width too (OWASP, CSV Injection)."""
+COLUMNS: Final = (
+    "campaign_id",
+    "rule",
+    "period",
+    "amount_fen",
+    "debit",
+    "credit",
+    "day",
+    "state",
+    "reversed_by",
+    "journal_id",
+    "basis",
+)
+
+
+def as_json(statement: Statement) -> bytes:
+    """The statement with all amounts in fen."""
+    return msgspec.json.format(msgspec.json.encode(statement))
+
+
+def as_csv(statement: Statement) -> str:
+    """A line for each amount, in fen, after a line of names."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for posting in statement.postings:
+        cells = (
+            statement.campaign_id,
+            posting.rule,
+            posting.period,
+            posting.amount_fen,
+            posting.debit,
+            posting.credit,
+            posting.day,
+            _state(posting),
+            posting.reversed_by or "",
+            posting.journal_id,
+            json.dumps(dict(posting.basis), ensure_ascii=False),
+        )
+        writer.writerow(cell if isinstance(cell, int) else harmless(cell) for cell in cells)
+    return BYTE_ORDER_MARK + out.getvalue()
+
+
+def print_text(statement: Statement) -> None:
+    """Print the statement as tables, in yuan, as wide as the terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH_WITHOUT_TERMINAL)
+    head = (
+        f"campaign {statement.campaign_id}, shop {statement.shop_id or 'unknown'}: {statement.entries:,} entries, "
+        f"the last of {statement.last_day}"
+    )
+    # As text: an id may hold what rich would take for markup.
+    console.print(Text(head, style="bold"))
+    console.print(_postings(statement))
+    console.print(_owed(statement))
+    console.print(_balances(statement))
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet runs as a formula.
+
+    >>> harmless("c-autumn"), harmless('=HYPERLINK("http://x")')
+    ('c-autumn', '\\'=HYPERLINK("http://x")')
+    """
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
+
+
+def yuan(fen: int) -> str:
+    """An amount in yuan, exact.
+
+    >>> yuan(123_456_705), yuan(-5)
+    ('1,234,567.05', '-0.05')
+    """
+    sign = "-" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def _state(posting: Posting) -> str:
+    return "stands" if posting.reversed_by is None else "reversed"
+
+
+def _postings(statement: Statement) -> Table:
+    table = _table("booked", "rule", "period", "amount ¥", "debit", "credit", "booked for", "state")
+    for posting in statement.postings:
+        by = "" if posting.reversed_by is None else f" on {posting.reversed_by.rsplit('|', 1)[1]}"
+        table.add_row(
+            posting.rule,
+            posting.period,
+            yuan(posting.amount_fen),
+            posting.debit,
+            posting.credit,
+            posting.day,
+            f"{_state(posting)}{by}",
+            style="dim" if by else "",
+        )
+    return table
+
+
+def _owed(statement: Statement) -> Table:
+    owed = statement.owed
+    table = _table("who owes whom", "who", "whom", "as", "amount ¥")
+    table.add_row("merchant", "platform", "cash", yuan(owed.merchant_cash_fen))
+    table.add_row("platform", "merchant", "cash", yuan(owed.platform_cash_fen))
+    table.add_row("platform", "merchant", "credit", yuan(owed.platform_credit_fen))
+    return table
+
+
+def _balances(statement: Statement) -> Table:
+    table = _table("balances", "account", "debit less credit ¥")
+    for account, balance_fen in statement.balances_fen.items():
+        table.add_row(account, yuan(balance_fen))
+    return table
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        header_style="bold",
+        title=title,
+        title_justify="left",
+    )
+    for heading in headings:
+        # No column is cut: half a number would be a wrong number.
+        table.add_column(heading, justify="right" if "¥" in heading else "left", no_wrap=True)
+    return table

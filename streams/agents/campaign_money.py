@@ -1,0 +1,230 @@
+"""The money of a partition's campaigns: what each day books, and where guarantees stand now (ARCHITECTURE.md, R18 to R23).
+
+Nothing here is done per event. A day is booked once the watermark has passed it, a position is told about once a second,
+and a tick does a bounded part of what there is to do: a backlog must not hold up the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Struct
+
+from streams.partitions import partition_of
+from xinghe.domain.alerts import Outlook
+from xinghe.domain.counted import day_number, day_start_ms
+from xinghe.domain.events import GUARANTEE_POSITION, LEDGER_ENTRY
+from xinghe.domain.guarantee import counted_days, guarantees_of
+from xinghe.domain.ledger import Booked, Books, Key, amounts_due, book
+from xinghe.domain.money_facts import MoneyFacts
+from xinghe.domain.outputs import GuaranteePosition
+from xinghe.domain.position_record import position_record
+from xinghe.domain.terms import terms_of
+from xinghe.domain.windows import HOUR_MS
+
+if TYPE_CHECKING:
+    from streams.agents.campaign_cohorts import CampaignCohorts
+    from streams.agents.campaign_spend import CampaignSpend
+    from streams.agents.campaign_windows import CampaignWindows
+    from streams.engine.table import MemoryStore
+    from streams.engine.task import Task
+    from xinghe.domain.events import CampaignConfigured
+
+BOOKS: Final = "books"
+POSITIONS: Final = "positions"
+BOOKING_DELAY_MS: Final = 7 * HOUR_MS
+"""A day is booked once the clock of the books is so far past its end."""
+DAYS_PER_TICK: Final = 50
+"""Days of campaigns that are booked in a tick; each takes some milliseconds."""
+POSITIONS_PER_TICK: Final = 50
+FORECAST_DAYS: Final = 90
+"""The days behind today whose orders tell how credit grows with time."""
+
+ROI_MICROS: Final = 1_000_000
+
+Positions = dict[str, bytes | None]
+"""Campaign to the record of its guarantee's position, ``None`` where it has none any more."""
+
+
+class CampaignBooks(Struct, array_like=True):
+    """The books of a campaign: how far they go, and what stands for each rule and period."""
+
+    books: Books
+    booked: list[tuple[Key, Booked]]
+
+
+class CampaignMoney:
+    """The books and positions of one partition. Of its tables that of the positions, which are shown, changes in `prepare`."""
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        partitions: int,
+        quiet_s: int,
+        settings_of: Callable[[str], Sequence[CampaignConfigured]],
+        windows: CampaignWindows,
+        spend: CampaignSpend,
+        cohorts: CampaignCohorts,
+    ) -> None:
+        self._task = task
+        self._partitions = partitions
+        self._quiet_ms = quiet_s * 1000
+        self._settings_of = settings_of
+        self._windows = windows
+        self._spend = spend
+        self._cohorts = cohorts
+        self._books: MemoryStore[CampaignBooks] = task.store(BOOKS)
+        self._positions: MemoryStore[bytes] = task.store(POSITIONS)
+        self._heard_ms: int | None = None
+        self._is_heard = False
+        self._today = 0
+        self._last_day = 0
+        self._to_book: dict[str, None] = {}
+        self._to_tell: dict[str, None] = {}
+        self._told: Positions = {}
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder(GuaranteePosition).decode
+
+    # What changes
+
+    def heard(self) -> None:
+        """Something came from the journeys stage."""
+        self._is_heard = True
+
+    def changed(self, campaign_id: str) -> None:
+        """Spend, credit or settings of a campaign changed."""
+        self._to_book[campaign_id] = None
+        self._to_tell[campaign_id] = None
+
+    # Time
+
+    def tick(self, now_ms: int, settled_ms: int) -> None:
+        """Book the days that are over, and tell positions that changed.
+
+        ``settled_ms`` is the watermark up to which all deltas are in the tables, 0 where there is none.
+        """
+        if self._is_heard or self._heard_ms is None:
+            self._is_heard = False
+            self._heard_ms = now_ms
+        if now_ms - self._heard_ms >= self._quiet_ms:
+            settled_ms = max(settled_ms, now_ms)
+        if settled_ms <= 0:
+            return
+        today = day_number(settled_ms)
+        if today > self._today:
+            self._today = today
+            self._to_tell |= self._known()
+        last_day = day_number(settled_ms - BOOKING_DELAY_MS) - 1
+        if last_day > self._last_day:
+            self._last_day = last_day
+            self._to_book |= self._known()
+        self._book_some()
+        self._tell_some()
+
+    def _known(self) -> dict[str, None]:
+        """The campaigns with anything to do with money."""
+        return dict.fromkeys((*self._spend.campaigns(), *self._cohorts.campaigns()))
+
+    # Books
+
+    def _book_some(self) -> None:
+        left = DAYS_PER_TICK
+        while self._to_book and left > 0:
+            campaign_id = next(iter(self._to_book))
+            left -= self._book(campaign_id, left)
+            if left > 0:
+                del self._to_book[campaign_id]
+
+    def _book(self, campaign_id: str, most: int) -> int:
+        """Book the next days of a campaign, at most so many; answers how many it were."""
+        key = campaign_id.encode()
+        known = self._books.get(key)
+        books = Books() if known is None else known.books
+        first_day = books.booked_day + 1 if known is not None else self._first_day(campaign_id)
+        days = range(first_day, min(self._last_day, first_day + most - 1) + 1)
+        if not days:
+            return 0
+        booked = {} if known is None else dict(known.booked)
+        facts = self._facts(campaign_id)
+        for day in days:
+            terms = terms_of(facts.settings, day)
+            shop_id = None if terms is None else terms.shop_id
+            booking = book(campaign_id, shop_id, day, amounts_due(facts, day), booked, books)
+            books = booking.books
+            for what, stands in booking.changed.items():
+                if stands is None:
+                    booked.pop(what, None)
+                else:
+                    booked[what] = stands
+            for entry in booking.entries:
+                self._send(LEDGER_ENTRY, campaign_id, self._encode(entry))
+        self._books.put(key, CampaignBooks(books, sorted(booked.items())))
+        return len(days)
+
+    def _first_day(self, campaign_id: str) -> int:
+        """The first day for which there can be anything to book; after all days where there is none."""
+        days = [day_number(report.hour_start_ms) for report in self._spend.reports(campaign_id)]
+        days += [row.order_day for row in self._cohorts.rows(campaign_id)]
+        return min(days, default=self._last_day + 1)
+
+    def _facts(self, campaign_id: str, from_day: int = 0) -> MoneyFacts:
+        """What is known of a campaign's money, of spend and orders of the days from ``from_day`` on."""
+        settings = self._settings_of(campaign_id)
+        return MoneyFacts(
+            campaign_id,
+            settings,
+            self._spend.reports(campaign_id, day_start_ms(from_day)),
+            self._cohorts.rows(campaign_id, from_day),
+            self._windows.counted(campaign_id, counted_days(settings)),
+        )
+
+    # Positions
+
+    def _tell_some(self) -> None:
+        for campaign_id in list(self._to_tell)[:POSITIONS_PER_TICK]:
+            del self._to_tell[campaign_id]
+            settings = self._settings_of(campaign_id)
+            begun = guarantees_of(settings)
+            value = None
+            if begun and settings[-1].guarantee is not None:
+                facts = self._facts(campaign_id, min(begun[-1], self._today - FORECAST_DAYS))
+                record = position_record(facts, begun[-1], self._today)
+                value = self._encode(record)
+            if value != self._told.get(campaign_id, self._positions.get(campaign_id.encode())):
+                self._told[campaign_id] = value
+                self._send(GUARANTEE_POSITION, campaign_id, value)
+
+    def outlook(self, campaign_id: str) -> Outlook | None:
+        """What a campaign's guarantee of a ROI is forecast to come to, by the position told last."""
+        value = self._told.get(campaign_id, self._positions.get(campaign_id.encode()))
+        if value is None:
+            return None
+        found = self._decode(value)
+        figures = found.forecast_gmv_fen, found.forecast_high_fen, found.spend_fen, found.target_roi_micros
+        gmv_fen, high_fen, spend_fen, target_micros = figures
+        if gmv_fen is None or high_fen is None or spend_fen is None or target_micros is None:
+            return None
+        return Outlook(gmv_fen, high_fen, spend_fen * target_micros // ROI_MICROS)
+
+    def _send(self, topic: str, campaign_id: str, value: bytes | None) -> None:
+        key = campaign_id.encode()
+        self._task.send(topic, partition_of(key, self._partitions), key, value)
+
+    # Commit
+
+    def prepare(self) -> Positions:
+        """Put the positions that were told into their table; answers them."""
+        told, self._told = self._told, {}
+        for campaign_id, value in told.items():
+            if value is None:
+                self._positions.delete(campaign_id.encode())
+            else:
+                self._positions.put(campaign_id.encode(), value)
+        return told
+
+    def rows(self) -> Positions:
+        """All positions."""
+        return {key.decode(): value for key, value in self._positions.items()}

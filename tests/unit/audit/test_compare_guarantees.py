@@ -1,0 +1,62 @@
+"""Positions that are right have no difference; each figure that is not is named (ARCHITECTURE.md, R23)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.unit.audit.money import at_ms, credit, facts, setting, spent
+from xinghe.audit.compare_guarantees import FoundPositions, GuaranteeComparison, expected_position
+from xinghe.audit.findings import Findings
+from xinghe.domain.terms import QianchuanRoi
+
+ROI = QianchuanRoi(at_ms(0), 2.0)
+FACTS = facts([setting(0, guarantee=ROI)], [spent(0, 1_000)], credit(0, 0, 501, 10, {1: 3}))
+POSITION: dict[str, Any] = {
+    "first_day": "2026-11-01",
+    "spend_fen": 1_000,
+    "gmv_fen": 501,
+    "refund_fen": 3,
+    "conversions_micros": 10_000_000,
+    "earned_fen": 250,
+    "expected_payout_fen": 749,
+}
+
+
+def differences(position: dict[str, Any] | bytes | None, in_redis: dict[str, Any] | None) -> list[str]:
+    found = FoundPositions()
+    if position is not None:
+        found.last["c1"] = position if isinstance(position, bytes) else orjson.dumps(position)
+    as_text = {} if in_redis is None else {"c1": {name: str(value) for name, value in in_redis.items()}}
+    findings = Findings()
+    GuaranteeComparison({"c1": FACTS}).compare(found, as_text, findings)
+    return [f"{difference.where}: {difference.field}" for difference in findings.shown]
+
+
+def test_what_is_right_has_no_difference() -> None:
+    assert expected_position(FACTS) == POSITION
+    more = {"status": "observing", "gates": [], "payout_fen": 749}
+    assert differences(POSITION | more, POSITION | more) == []
+    assert differences(POSITION | {"payout_fen": None}, POSITION) == []
+
+
+@pytest.mark.parametrize("name", [*POSITION, "payout_fen"])
+def test_each_figure_is_compared(name: str) -> None:
+    wrong = POSITION | {name: 5}
+    assert differences(wrong, POSITION) == [f"campaign c1: {name}"]
+    assert differences(POSITION, wrong) == [f"xinghe:campaign:c1:guarantee: {name}"]
+
+
+def test_a_position_must_be_there_and_only_where_the_newest_setting_has_a_guarantee() -> None:
+    assert differences(None, POSITION) == ["campaign c1: position"]
+    assert differences(b"[1]", POSITION) == ["campaign c1: value"]
+    assert expected_position(facts([setting(0, guarantee=ROI), setting(9)])) is None
+    assert expected_position(facts([setting(1, guarantee=ROI)])) is None
+
+
+def test_unknown_spend_is_absent() -> None:
+    known = expected_position(facts([setting(0, guarantee=ROI)]))
+    assert known is not None
+    assert (known["spend_fen"], known["earned_fen"], known["expected_payout_fen"]) == (None, 0, 0)
