@@ -75,7 +75,12 @@ def topic_specs(partitions: int = PARTITIONS_DEFAULT) -> list[TopicSpec]:
     """
     configs: dict[str, Mapping[str, str]] = {name: {**_SOURCE, **_KEPT} for name in SOURCE_EVENTS}
     # Settings are kept for ever, the newest of each campaign.
-    configs[CampaignConfigured.topic] = {**_SOURCE, "cleanup.policy": "compact"}
+    configs[CampaignConfigured.topic] = {
+        **_SOURCE,
+        "cleanup.policy": "compact",
+        # As long as the other sources are kept a replay finds all settings, of which edits are counted.
+        "min.compaction.lag.ms": str(90 * DAY_MS),
+    }
     configs |= {
         ORDER_ATTRIBUTED: {**_ANY_RECORD, **_KEPT},
         CAMPAIGN_FUNNEL: {**_ANY_RECORD, "cleanup.policy": "compact"},

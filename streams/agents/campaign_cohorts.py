@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from xinghe.domain.cohorts import CohortRow, added_up, decode_cohorts, encode_cohorts
 from xinghe.domain.counted import day_start_ms
-from xinghe.domain.windows import is_expired
+from xinghe.domain.windows import is_cohort_day_expired
 
 if TYPE_CHECKING:
     from streams.engine.table import MemoryStore
@@ -42,7 +42,7 @@ class CampaignCohorts:
         """Bring the table up to what was added."""
         changes, self._changes = self._changes, {}
         for (campaign_id, day), rows in changes.items():
-            if is_expired("1d", day_start_ms(day), watermark_ms):
+            if is_cohort_day_expired(day_start_ms(day), watermark_ms):
                 continue
             packed = _key(campaign_id, day)
             known = self._store.get(packed)
@@ -57,7 +57,7 @@ class CampaignCohorts:
     def drop_expired(self, watermark_ms: int) -> None:
         """Drop the days whose retention has passed."""
         for day in list(self._by_day):
-            if is_expired("1d", day_start_ms(day), watermark_ms):
+            if is_cohort_day_expired(day_start_ms(day), watermark_ms):
                 for campaign_id in self._by_day.pop(day):
                     self._drop(campaign_id, day)
 

@@ -36,7 +36,7 @@ from xinghe.domain.events import (
 from xinghe.domain.funnel import decode_window, unpack_key
 from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES, MODELS
 from xinghe.domain.order_rules import Windows
-from xinghe.domain.windows import DAY_MS, HOUR_MS, SIZE_MS, start_ms
+from xinghe.domain.windows import DAY_MS, HOUR_MS, SIZE_MS, is_cohort_day_expired, start_ms
 
 PARTITIONS: Final = 2
 BOTH_PARTITIONS: Final = ("p1", "p6")
@@ -230,7 +230,7 @@ def kept_cohorts(truth: Truth) -> dict[str, list[CohortRow]]:
         campaign_id: sorted(
             CohortRow(key.touch_day, key.order_day, key.day, MODELS.index(key.model), *amounts)
             for key, amounts in cohorts.items()
-            if not truth.is_expired((campaign_id, "1d", day_start_ms(key.order_day)))
+            if not is_cohort_day_expired(day_start_ms(key.order_day), truth.watermark_ms)
         )
         for campaign_id, cohorts in cohorts_of(truth).items()
     }

@@ -21,6 +21,10 @@ RETENTION_MS: Final[dict[str, int]] = {"1m": 48 * HOUR_MS, "1h": 35 * DAY_MS, "1
 NOTE_DAY_RETENTION_MS: Final = 35 * DAY_MS
 """How long the figures of a note's day are kept after its end, by the watermark."""
 
+COHORT_RETENTION_MS: Final = 600 * DAY_MS
+"""How long the cohorts of an order's day are kept after its end, by the watermark: a refund may come 396 days after its order,
+and the month of the order is then looked at as a whole, for 90 days."""
+
 OUT_OF_ORDERNESS_MS: Final = 60_000
 """How far the watermark stays behind the highest event time seen."""
 ALLOWED_LATENESS_MS: Final = HOUR_MS
@@ -64,6 +68,11 @@ def is_expired(size: str, window_start_ms: int, watermark_ms: int) -> bool:
     """Whether the watermark is past the window's end by its retention; never for ``total``."""
     end = end_ms(size, window_start_ms)
     return end is not None and end + RETENTION_MS[size] <= watermark_ms
+
+
+def is_cohort_day_expired(day_start_ms: int, watermark_ms: int) -> bool:
+    """Whether the watermark is past the end of an order's day by the retention of cohorts."""
+    return day_start_ms + DAY_MS + COHORT_RETENTION_MS <= watermark_ms
 
 
 def is_note_day_expired(day_start_ms: int, watermark_ms: int) -> bool:

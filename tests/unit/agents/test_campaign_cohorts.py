@@ -62,13 +62,13 @@ def test_what_came_back_to_0_is_gone() -> None:
     assert rows_of(pipeline) == [BOUGHT]
 
 
-def test_a_day_of_orders_is_dropped_400_days_after_its_end_and_never_comes_back() -> None:
+def test_a_day_of_orders_is_dropped_600_days_after_its_end_and_never_comes_back() -> None:
     pipeline = Pipeline(1)
     add(pipeline, BOUGHT, LATER)
-    tell_watermark(pipeline, day_start_ms(BOUGHT.order_day + 1) + 400 * DAY_MS - 1)
+    tell_watermark(pipeline, day_start_ms(BOUGHT.order_day + 1) + 600 * DAY_MS - 1)
     pipeline.settle()
     assert rows_of(pipeline) == [BOUGHT, LATER]
-    tell_watermark(pipeline, day_start_ms(BOUGHT.order_day + 1) + 400 * DAY_MS)
+    tell_watermark(pipeline, day_start_ms(BOUGHT.order_day + 1) + 600 * DAY_MS)
     pipeline.settle()
     assert rows_of(pipeline) == [LATER]
     add(pipeline, REFUNDED)
