@@ -103,6 +103,12 @@ def _keys() -> list[tuple[str, str, str, str]]:
             "starts of the days with figures of notes, ms",
             "with those",
         ),
+        (
+            keys.guarantee(_ID),
+            "hash",
+            "where the campaign's guarantee stands: the fields of its last `xinghe.guarantee.position.v1`, `gates` as JSON; what is unknown has no field",
+            "as long as the newest setting has a guarantee",
+        ),
         (keys.SHOPS, "set", "ids of the shops with models", "for ever"),
         (
             keys.models("{shop_id}"),

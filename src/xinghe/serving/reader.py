@@ -9,11 +9,12 @@ import msgspec
 import orjson
 from redis.asyncio import Redis
 
-from xinghe.domain.outputs import AlertRaised, ShopModels
+from xinghe.domain.outputs import AlertRaised, GuaranteePosition, ShopModels
 from xinghe.domain.windows import Size, end_ms
 from xinghe.serving import keys
 from xinghe.serving.client import text
 from xinghe.serving.errors import ServingDataError, unavailable_as_one_error
+from xinghe.serving.positions import position_of
 
 PAGE: Final = 500
 """Hashes asked for in one round trip."""
@@ -135,6 +136,13 @@ class FunnelReader:
             [keys.day_note(campaign_id, day_start_ms, note_id) for note_id in note_ids]
         )
         return self._note_funnels(campaign_id, note_ids, hashes)
+
+    async def guarantee(self, campaign_id: str) -> GuaranteePosition | None:
+        """Where the campaign's guarantee stands; ``None`` where it has none."""
+        key = keys.guarantee(campaign_id)
+        with unavailable_as_one_error(self._redis):
+            fields: Any = await self._redis.hgetall(key)
+        return position_of(key, fields) if fields else None
 
     async def shops(self) -> list[str]:
         """The shops with models, by id."""
