@@ -28,6 +28,7 @@ def test_every_key_is_there() -> None:
         keys.total("{id}"),
         *(keys.window("{id}", size, 7).replace("7", "{start_ms}") for size in keys.INDEXED_SIZES),
         *(keys.windows("{id}", size) for size in keys.INDEXED_SIZES),
+        keys.guarantee("{id}"),
         keys.notes("{id}"),
         keys.note("{id}", "{note_id}"),
         keys.sink("{stage}", 7).replace("7", "{partition}"),
