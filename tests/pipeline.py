@@ -40,7 +40,7 @@ from xinghe.domain.funnel import (
     window_metrics,
 )
 from xinghe.domain.order_rules import Windows
-from xinghe.domain.outputs import AlertRaised
+from xinghe.domain.outputs import AlertRaised, GuaranteePosition
 
 BROKER_MS = 1_900_000_000_000
 """The record timestamp of every event: late enough that none is from the future."""
@@ -142,6 +142,7 @@ class FakeSink:
     notes: dict[bytes, Row] = field(default_factory=dict)
     models: dict[str, bytes | None] = field(default_factory=dict)
     alerts: dict[str, bytes] = field(default_factory=dict)
+    positions: dict[str, bytes] = field(default_factory=dict)
     lost: bool = False
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
@@ -151,6 +152,10 @@ class FakeSink:
         _show(self.windows, committed.windows)
         _show(self.notes, committed.notes)
         self.models |= committed.models
+        for campaign_id, position in committed.positions.items():
+            self.positions.pop(campaign_id, None)
+            if position is not None:
+                self.positions[campaign_id] = position
         for alert in committed.alerts:
             self.alerts.pop(alert.alert_id, None)
             if alert.is_open:
@@ -165,6 +170,7 @@ class FakeSink:
         self.notes.clear()
         self.models.clear()
         self.alerts.clear()
+        self.positions.clear()
         self.committed(sequence, committed)
 
     async def close(self) -> None:
@@ -238,28 +244,32 @@ class Pipeline:
         topic: str,
         partition: int,
         records: Sequence[tuple[bytes | None, bytes | None]],
-        timestamp_ms: int = BROKER_MS,
+        timestamp_ms: int | Sequence[int] = BROKER_MS,
     ) -> None:
-        """Have a stage process records of one topic partition as one batch."""
+        """Have a stage process records of one topic partition as one batch; of each its own timestamp, or one of all."""
         if not records:
             return
         at = (topic, partition)
         batch = []
-        for key, value in records:
-            batch.append(FakeRecord(self._offsets[at], timestamp_ms, key, value))
+        times_ms = [timestamp_ms] * len(records) if isinstance(timestamp_ms, int) else timestamp_ms
+        for (key, value), time_ms in zip(records, times_ms, strict=True):
+            batch.append(FakeRecord(self._offsets[at], time_ms, key, value))
             self._offsets[at] += 1
         tasks = self.journeys if topic in journeys.TOPICS else self.campaigns
         tasks[partition].processor.process(Batch(topic, partition, batch, 0))
 
-    def feed(self, batch: Sequence[Any], timestamp_ms: int = BROKER_MS) -> None:
+    def feed(self, batch: Sequence[Any], timestamp_ms: int | Sequence[int] = BROKER_MS) -> None:
         """Process decoded events as batches of their topics and partitions, in the order given within each."""
         by_topic: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
-        for event in batch:
+        times_ms: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for index, event in enumerate(batch):
             key = (event.campaign_id if type(event) in events.CAMPAIGN_EVENTS else event.person_id).encode()
             value = msgspec.json.encode(event)
-            by_topic[event.topic, partition_of(key, self.partitions)].append((key, value))
+            at = event.topic, partition_of(key, self.partitions)
+            by_topic[at].append((key, value))
+            times_ms[at].append(timestamp_ms if isinstance(timestamp_ms, int) else timestamp_ms[index])
         for (topic, partition), records in by_topic.items():
-            self.feed_records(topic, partition, records, timestamp_ms)
+            self.feed_records(topic, partition, records, times_ms[topic, partition])
 
     def _moved(self, partition: int) -> list[Sent]:
         return [
@@ -287,13 +297,14 @@ class Pipeline:
         self.journeys[partition].crash()
         self._moved_read[partition] = self._moved_committed[partition]
 
-    def commit_campaigns(self) -> None:
-        """Deliver the deltas that are committed, and commit them."""
+    def commit_campaigns(self, most: int | None = None) -> None:
+        """Deliver the deltas that are committed, of each task of the journeys stage at most so many, and commit them."""
         for index, task in enumerate(self.journeys):
             deltas = [s for s in task.committed if s.topic in {events.CAMPAIGN_DELTA, events.PATH_DELTA}]
-            for sent in deltas[self._read[index] :]:
+            unread = deltas[self._read[index] :][:most]
+            for sent in unread:
                 self.feed_records(sent.topic, sent.partition, [(sent.key, sent.value)])
-            self._read[index] = len(deltas)
+            self._read[index] += len(unread)
         for task in self.campaigns:
             task.commit()
 
@@ -403,6 +414,30 @@ class Pipeline:
             for sent in self.log
             if sent.topic == events.ALERT_RAISED
         ]
+
+    def ledger(self) -> dict[str, list[bytes]]:
+        """The entries of each campaign as they are in the topic."""
+        entries: dict[str, list[bytes]] = defaultdict(list)
+        for sent in self.log:
+            if sent.topic == events.LEDGER_ENTRY:
+                entries[(sent.key or b"").decode()].append(sent.value or b"")
+        return dict(entries)
+
+    def told_positions(self) -> list[tuple[str, bytes | None]]:
+        """Campaign and value of each record of a guarantee's position, in the order of the log."""
+        return [
+            ((sent.key or b"").decode(), sent.value)
+            for sent in self.log
+            if sent.topic == events.GUARANTEE_POSITION
+        ]
+
+    def positions(self) -> dict[str, GuaranteePosition]:
+        """The positions in the sink."""
+        return {
+            campaign_id: msgspec.json.decode(value, type=GuaranteePosition)
+            for sink in self.sinks
+            for campaign_id, value in sink.positions.items()
+        }
 
     def dead_letters(self) -> list[Sent]:
         return [

@@ -6,7 +6,7 @@ and a tick does a bounded part of what there is to do: a backlog must not hold u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -40,7 +40,7 @@ DAYS_PER_TICK: Final = 50
 """Days of campaigns that are booked in a tick; each takes some milliseconds."""
 POSITIONS_PER_TICK: Final = 50
 FORECAST_DAYS: Final = 90
-"""The days behind today whose orders tell how credit grows with time."""
+"""The days behind today whose touches tell how credit grows with time."""
 
 ROI_MICROS: Final = 1_000_000
 
@@ -65,6 +65,7 @@ class CampaignMoney:
         partitions: int,
         quiet_s: int,
         settings_of: Callable[[str], Sequence[CampaignConfigured]],
+        configured: Callable[[], Iterable[str]],
         windows: CampaignWindows,
         spend: CampaignSpend,
         cohorts: CampaignCohorts,
@@ -73,6 +74,7 @@ class CampaignMoney:
         self._partitions = partitions
         self._quiet_ms = quiet_s * 1000
         self._settings_of = settings_of
+        self._configured = configured
         self._windows = windows
         self._spend = spend
         self._cohorts = cohorts
@@ -82,6 +84,7 @@ class CampaignMoney:
         self._is_heard = False
         self._today = 0
         self._last_day = 0
+        self._changed: dict[str, None] = {}
         self._to_book: dict[str, None] = {}
         self._to_tell: dict[str, None] = {}
         self._told: Positions = {}
@@ -95,14 +98,18 @@ class CampaignMoney:
         self._is_heard = True
 
     def changed(self, campaign_id: str) -> None:
-        """Spend, credit or settings of a campaign changed."""
-        self._to_book[campaign_id] = None
-        self._to_tell[campaign_id] = None
+        """Spend, credit or settings of a campaign changed; it is looked at once the tables have it, after `prepare`."""
+        self._changed[campaign_id] = None
+
+    def counts_changed(self, campaign_id: str) -> None:
+        """Counted metrics of a campaign changed, which matter where a guarantee looks at them."""
+        if counted_days(self._settings_of(campaign_id)):
+            self._changed[campaign_id] = None
 
     # Time
 
-    def tick(self, now_ms: int, settled_ms: int) -> None:
-        """Book the days that are over, and tell positions that changed.
+    def tick(self, now_ms: int, settled_ms: int) -> list[str]:
+        """Book the days that are over, and tell positions that changed; answers whose were told.
 
         ``settled_ms`` is the watermark up to which all deltas are in the tables, 0 where there is none.
         """
@@ -112,31 +119,28 @@ class CampaignMoney:
         if now_ms - self._heard_ms >= self._quiet_ms:
             settled_ms = max(settled_ms, now_ms)
         if settled_ms <= 0:
-            return
+            return []
         today = day_number(settled_ms)
         if today > self._today:
             self._today = today
-            self._to_tell |= self._known()
+            # After a start these are all: what changed last may not have been told.
+            self._to_tell |= dict.fromkeys((*self._configured(), *self.rows()))
         last_day = day_number(settled_ms - BOOKING_DELAY_MS) - 1
         if last_day > self._last_day:
             self._last_day = last_day
-            self._to_book |= self._known()
+            self._to_book |= dict.fromkeys((*self._spend.campaigns(), *self._cohorts.campaigns()))
         self._book_some()
-        self._tell_some()
-
-    def _known(self) -> dict[str, None]:
-        """The campaigns with anything to do with money."""
-        return dict.fromkeys((*self._spend.campaigns(), *self._cohorts.campaigns()))
+        return self._tell_some()
 
     # Books
 
     def _book_some(self) -> None:
         left = DAYS_PER_TICK
-        while self._to_book and left > 0:
-            campaign_id = next(iter(self._to_book))
+        for campaign_id in list(self._to_book):
             left -= self._book(campaign_id, left)
-            if left > 0:
-                del self._to_book[campaign_id]
+            if left <= 0:
+                break  # the campaign may have more days
+            del self._to_book[campaign_id]
 
     def _book(self, campaign_id: str, most: int) -> int:
         """Book the next days of a campaign, at most so many; answers how many it were."""
@@ -171,31 +175,44 @@ class CampaignMoney:
         return min(days, default=self._last_day + 1)
 
     def _facts(self, campaign_id: str, from_day: int = 0) -> MoneyFacts:
-        """What is known of a campaign's money, of spend and orders of the days from ``from_day`` on."""
+        """What is known of a campaign's money, of spend and of orders of touches of the days from ``from_day`` on."""
         settings = self._settings_of(campaign_id)
         return MoneyFacts(
             campaign_id,
             settings,
             self._spend.reports(campaign_id, day_start_ms(from_day)),
-            self._cohorts.rows(campaign_id, from_day),
+            [row for row in self._cohorts.rows(campaign_id, from_day) if row.touch_day >= from_day],
             self._windows.counted(campaign_id, counted_days(settings)),
         )
 
     # Positions
 
-    def _tell_some(self) -> None:
-        for campaign_id in list(self._to_tell)[:POSITIONS_PER_TICK]:
+    def _tell_some(self) -> list[str]:
+        left = POSITIONS_PER_TICK
+        told = []
+        for campaign_id in list(self._to_tell):
+            if left <= 0:
+                break
             del self._to_tell[campaign_id]
-            settings = self._settings_of(campaign_id)
-            begun = guarantees_of(settings)
-            value = None
-            if begun and settings[-1].guarantee is not None:
-                facts = self._facts(campaign_id, min(begun[-1], self._today - FORECAST_DAYS))
-                record = position_record(facts, begun[-1], self._today)
-                value = self._encode(record)
+            value = self._position(campaign_id)
+            left -= value is not None
             if value != self._told.get(campaign_id, self._positions.get(campaign_id.encode())):
                 self._told[campaign_id] = value
                 self._send(GUARANTEE_POSITION, campaign_id, value)
+                told.append(campaign_id)
+        return told
+
+    def _position(self, campaign_id: str) -> bytes | None:
+        """The record of a campaign's newest guarantee, if its newest settings have one."""
+        settings = self._settings_of(campaign_id)
+        begun = guarantees_of(settings)
+        if not begun or settings[-1].guarantee is None:
+            return None
+        # A day that the clock has booked is over, whatever the watermark is after a start.
+        known = self._books.get(campaign_id.encode())
+        today = self._today if known is None else max(self._today, known.books.booked_day + 1)
+        facts = self._facts(campaign_id, min(begun[-1], today - FORECAST_DAYS))
+        return self._encode(position_record(facts, begun[-1], today))
 
     def outlook(self, campaign_id: str) -> Outlook | None:
         """What a campaign's guarantee of a ROI is forecast to come to, by the position told last."""
@@ -217,6 +234,9 @@ class CampaignMoney:
 
     def prepare(self) -> Positions:
         """Put the positions that were told into their table; answers them."""
+        self._to_book |= self._changed
+        self._to_tell |= self._changed
+        self._changed = {}
         told, self._told = self._told, {}
         for campaign_id, value in told.items():
             if value is None:

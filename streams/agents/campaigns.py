@@ -154,6 +154,7 @@ class CampaignsProcessor:
             partitions=partitions,
             quiet_s=money_quiet_s,
             settings_of=self._settings,
+            configured=self._configured,
             windows=self._windows,
             spend=self._spend,
             cohorts=self._cohorts,
@@ -235,7 +236,9 @@ class CampaignsProcessor:
                 watermark = self._decode_watermark(value)
                 self._tell_watermark(watermark.partition, watermark.watermark_ms)
                 settled = self._clock.settled_by_partition
-                settled[watermark.partition] = max(settled.get(watermark.partition, 0), watermark.settled_ms)
+                if watermark.settled_ms > settled.get(watermark.partition, -1):
+                    settled[watermark.partition] = watermark.settled_ms
+                    self._clock_changed = True
                 self._alerts.hear(watermark)
                 continue
             delta = self._decode_delta(value)
@@ -247,6 +250,8 @@ class CampaignsProcessor:
             if delta.cohorts:
                 self._cohorts.add(campaign_id, delta.cohorts)
                 self._money.changed(campaign_id)
+            else:
+                self._money.counts_changed(campaign_id)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
 
@@ -337,6 +342,10 @@ class CampaignsProcessor:
         campaign = self._campaigns.get(campaign_id.encode())
         return [] if campaign is None else campaign.settings
 
+    def _configured(self) -> list[str]:
+        """The campaigns that have settings."""
+        return [key.decode() for key, campaign in self._campaigns.items() if campaign.settings]
+
     def _timeline(self, campaign_id: str) -> Timeline:
         """The models of a campaign by its settings."""
         timeline = self._timelines.get(campaign_id)
@@ -353,7 +362,7 @@ class CampaignsProcessor:
         for all other figures event time rules.
         """
         self._models.tick(now_ms, self._watermark_ms)
-        self._money.tick(now_ms, self._settled_ms)
+        self._alerts.mark(self._money.tick(now_ms, self._settled_ms))
         unpublished, self._unpublished = self._unpublished, {}
         for packed in unpublished:
             self._publish(packed)
