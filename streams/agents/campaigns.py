@@ -293,8 +293,13 @@ class CampaignsProcessor:
             if event is None:
                 continue
             hour_start_ms = event.hour_start_ms
-            if hour_start_ms > record.timestamp + FUTURE_MS:
-                detail = f"$.hour_start_ms: {hour_start_ms} is over 10 minutes ahead of the record's {record.timestamp}"
+            recorded_ms = record.timestamp if event.reported_ms is None else event.reported_ms
+            ahead = {"hour_start_ms": hour_start_ms, "reported_ms": recorded_ms}
+            field = next((name for name in ahead if ahead[name] > record.timestamp + FUTURE_MS), None)
+            if field is not None:
+                detail = (
+                    f"$.{field}: {ahead[field]} is over 10 minutes ahead of the record's {record.timestamp}"
+                )
                 self._dead_letters.send(batch, record, "future", detail)
                 continue
             report = Report(
@@ -304,7 +309,7 @@ class CampaignsProcessor:
                 spend_fen=event.spend_fen,
                 impressions=event.impressions,
                 clicks=event.clicks,
-                recorded_ms=record.timestamp,
+                recorded_ms=recorded_ms,
             )
             change = self._spend.add(event.campaign_id, report)
             self._money.changed(event.campaign_id)

@@ -109,4 +109,7 @@ def _time_ms(event: Any) -> int | None:
     """The time that rule 7 looks at; ``None`` for settings, which may lie ahead."""
     if isinstance(event, CampaignConfigured):
         return None
-    return event.hour_start_ms if isinstance(event, AdSpent) else event.time_ms
+    times_ms = (
+        (event.hour_start_ms, event.reported_ms or 0) if isinstance(event, AdSpent) else (event.time_ms,)
+    )
+    return max(times_ms)

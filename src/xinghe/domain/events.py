@@ -212,7 +212,10 @@ class CampaignConfigured(Struct, frozen=True, gc=False):
 
 
 class AdSpent(Struct, frozen=True, gc=False):
-    """What a campaign spent in one hour; a later ``revision`` replaces that hour."""
+    """What a campaign spent in one hour; a later ``revision`` replaces that hour.
+
+    ``reported_ms`` is when the report was made; without it the time of its record is taken for that.
+    """
 
     topic: ClassVar[str] = "xhs.ad.spent.v1"
     event_id: EventId
@@ -222,6 +225,7 @@ class AdSpent(Struct, frozen=True, gc=False):
     revision: Annotated[int, Meta(ge=0, le=10**9)]
     impressions: Count | None = None
     clicks: Count | None = None
+    reported_ms: TimeMs | None = None
 
 
 TouchEvent = NoteViewed | NoteLiked | NoteCommented | NoteEngaged | AdClicked | CouponClaimed

@@ -15,7 +15,7 @@ REPORTING_MS: Final = 6 * HOUR_MS
 
 
 class Report(Struct, array_like=True, frozen=True, gc=False):
-    """One report of a campaign's hour; ``recorded_ms`` is the timestamp of its record. What is ``None`` is unknown."""
+    """One report of a campaign's hour; ``recorded_ms`` is when it was reported, by itself or its record."""
 
     hour_start_ms: int
     revision: int

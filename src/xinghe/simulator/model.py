@@ -132,7 +132,7 @@ class Model:
         for settings in first_settings(self._world.campaigns, start_ms):
             self._push(start_ms, GOOD, CampaignConfigured.topic, settings)
         for report in self._spend.first_reports(start_ms):
-            self._push(start_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
+            self._push_report(start_ms, report, start_ms)
 
     def _report_spend(self, now_ms: int) -> None:
         if self._settings.days_long:
@@ -144,18 +144,21 @@ class Model:
             if self._rng.random() < self._settings.late_share:
                 # Then a newer revision overtakes this one.
                 due_ms += 2 * SPEND_PERIOD_MS
-            self._push(due_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
+            self._push_report(due_ms, report, now_ms)
+
+    def _push_report(self, due_ms: int, report: dict[str, Any], reported_ms: int) -> None:
+        event = {"event_id": self._event_id(), **report, "reported_ms": reported_ms}
+        self._push(due_ms, GOOD, AdSpent.topic, event)
 
     def _report_finished(self, now_ms: int) -> None:
         """In a run of days the hours that are over, and revisions of some that come days later."""
         rng = self._rng
         self._spend_due_ms = now_ms // HOUR_MS * HOUR_MS + HOUR_MS + MINUTE_MS
         for report in self._spend.finished(now_ms):
-            self._push(now_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
+            self._push_report(now_ms, report, now_ms)
             if rng.random() < LATE_REVISION_SHARE:
                 due_ms = now_ms + rng.randint(*LATE_REVISION_DAYS) * DAY_MS
-                revised = {"event_id": self._event_id(), **self._spend.late_revision(report)}
-                self._push(due_ms, GOOD, AdSpent.topic, revised)
+                self._push_report(due_ms, self._spend.late_revision(report), due_ms)
 
     def _change_settings(self, now_ms: int) -> None:
         campaigns = self._world.campaigns

@@ -18,6 +18,13 @@ def reports(pipeline: Pipeline, campaign_id: str) -> list[Report]:
     return found
 
 
+def test_a_report_that_says_when_it_was_made_came_then() -> None:
+    pipeline = Pipeline(1)
+    event = AdSpent("a", "c1", MIDNIGHT_MS, 7, 1, reported_ms=MIDNIGHT_MS + 2 * HOUR_MS)
+    pipeline.feed([event], MIDNIGHT_MS + 90 * HOUR_MS)
+    assert [one.recorded_ms for one in reports(pipeline, "c1")] == [MIDNIGHT_MS + 2 * HOUR_MS]
+
+
 def test_all_reports_that_may_count_are_kept_with_when_they_came_also_over_a_restart() -> None:
     pipeline = Pipeline(1)
     told = [

@@ -134,6 +134,9 @@ BAD: list[Any] = [
     pytest.param(SPENT, b"c2", json(), "key_mismatch", "campaign_id 'c1'", id="key-of-another"),
     pytest.param(SPENT, None, json(), "key_mismatch", "campaign_id 'c1'", id="no-key"),
     pytest.param(SPENT, b"c1", json(hour_start_ms=FUTURE_HOUR_MS), "future", "$.hour_start_ms", id="future"),
+    pytest.param(
+        SPENT, b"c1", json(reported_ms=FUTURE_HOUR_MS), "future", "$.reported_ms", id="future report"
+    ),
     pytest.param(CONFIGURED, b"c1", json(model="best_guess"), "invalid", "$.model", id="unknown-model"),
     pytest.param(CONFIGURED, b"c1", json(roi_lag_days=8), "invalid", "$.roi_lag_days", id="unknown-lag"),
     pytest.param(CONFIGURED, b"c1", json(shop_id="s|1"), "invalid", "$.shop_id", id="bar-in-shop"),
