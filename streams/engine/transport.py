@@ -4,8 +4,9 @@ Stock Faust wraps each record in a message, an event and five task switches. Her
 what the client's parser made: one message per task and fetch.
 
 Slices of one task (the same partition number of all topics of a stage) are handed on in the order of their records'
-timestamps, so that a small topic does not run hours ahead of a large one while both catch up. A topic that has more to
-read but nothing here yet holds back the others for at most `ALIGN_WAIT_S`.
+timestamps, and none goes on for longer than `SLICE_SPAN_MS` past the beginning of the next, so that a small topic does not
+run hours ahead of a large one while both catch up. A topic that has more to read but nothing here yet holds back the
+others for at most `ALIGN_WAIT_S`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,6 +33,8 @@ from streams.engine.errors import FatalError
 
 SLICE_RECORDS = 500
 """Records per batch: small enough to give commits their turn, large enough to be cheap per record."""
+SLICE_SPAN_MS = 100
+"""By how much of the broker's time a slice may run ahead of the others of its task."""
 FETCH_RECORDS = 8_000
 """Records handed to the event loop's thread at a time, since each crossing costs as much as some ten records."""
 ALIGN_WAIT_S = 0.2
@@ -97,9 +101,20 @@ class Slices:
                 if now_s - since < ALIGN_WAIT_S:
                     continue
             self._waiting_since.pop(task, None)
-            oldest = min(tps, key=lambda tp: self._heads[tp][0].timestamp)
-            due.append(Batch(oldest.topic, oldest.partition, self._heads.pop(oldest), self.epoch))
+            oldest, *others = sorted(tps, key=lambda tp: self._heads[tp][0].timestamp)
+            due.append(Batch(oldest.topic, oldest.partition, self._cut(oldest, others), self.epoch))
         return due
+
+    def _cut(self, oldest: TP, others: list[TP]) -> list[Record]:
+        """Take the records of a slice that are not far ahead of ``others``, ordered by their beginning; the rest stays."""
+        records = self._heads.pop(oldest)
+        if not others:
+            return records
+        until_ms = self._heads[others[0]][0].timestamp + SLICE_SPAN_MS
+        end = max(bisect_right(records, until_ms, key=lambda record: record.timestamp), 1)
+        if end < len(records):
+            self._heads[oldest] = records[end:]
+        return records[:end]
 
     def has_heads(self) -> bool:
         """Whether slices wait here."""

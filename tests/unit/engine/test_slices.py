@@ -12,7 +12,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from faust.types import TP
 
 from streams.engine.batch import Batch
-from streams.engine.transport import ALIGN_WAIT_S, SLICE_RECORDS, Slices
+from streams.engine.transport import ALIGN_WAIT_S, SLICE_RECORDS, SLICE_SPAN_MS, Slices
 from tests.pipeline import FakeRecord
 
 LARGE, SMALL, OTHER = TP("large", 0), TP("small", 0), TP("other", 0)
@@ -165,6 +165,33 @@ def test_a_large_fetch_is_cut_into_slices_in_order(slices: Slices, broker: Broke
     )
     assert not broker._records
     assert broker.notified
+
+
+def test_a_slice_does_not_run_far_ahead_of_the_others_of_its_task(slices: Slices, broker: Broker) -> None:
+    last_ms = SLICE_SPAN_MS + 50
+    broker.fetched(SMALL, 10, 50, last_ms, last_ms + 1, 10_000)
+    broker.fetched(LARGE, 50, 9_000)
+    broker.fetched(OTHER, 0, 99_000)
+    shown = []
+    while batches := taken(slices, broker):
+        shown += [(batch.topic, [record.timestamp for record in batch.records]) for batch in batches]
+    assert shown == [
+        ("small", [10, 50, last_ms]),
+        ("other", [0, 99_000]),
+        ("large", [50]),
+        ("small", [last_ms + 1]),
+        ("large", [9_000]),
+        ("small", [10_000]),
+    ]
+
+
+def test_records_whose_times_fall_are_still_handed_on_in_their_order(slices: Slices, broker: Broker) -> None:
+    broker.fetched(SMALL, 10, 9_000, 11)
+    broker.fetched(LARGE, 20)
+    offsets = []
+    while batches := taken(slices, broker):
+        offsets += [record.offset for batch in batches for record in batch.records if batch.topic == "small"]
+    assert offsets == [0, 1, 2]
 
 
 def test_after_going_back_what_was_read_is_forgotten_and_the_epoch_is_another(
