@@ -25,7 +25,7 @@ from streams.settings import Settings
 from streams.sink import RedisSink
 from streams.tables import campaigns_tables, journeys_tables
 from streams.topics import CAMPAIGNS_CHANGELOG, JOURNEYS_CHANGELOG
-from xinghe.domain.events import CAMPAIGN_DELTA
+from xinghe.domain.events import CAMPAIGN_DELTA, JOURNEY_MOVED
 from xinghe.domain.order_rules import Windows
 from xinghe.serving.client import open_redis
 
@@ -104,6 +104,7 @@ def create(settings: Settings) -> Application:
         app.conf.broker,
         app,
         stage_of_topic={topic: stage.name for stage in engine.stages.values() for topic in stage.topics},
+        urgent_topics=frozenset({JOURNEY_MOVED}),
         fetch_options={
             "fetch_max_wait_ms": settings.fetch_max_wait_ms,
             "fetch_min_bytes": settings.fetch_min_bytes,

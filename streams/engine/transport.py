@@ -16,7 +16,7 @@ import contextlib
 import time
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import faust
@@ -49,8 +49,9 @@ def _raw_record(_tp: TopicPartition, record: Record) -> Record:
 class Slices:
     """The next slice of each partition, and which of them may be handed on now. Lives in the consumer's thread."""
 
-    def __init__(self, stage_of_topic: dict[str, str]) -> None:
+    def __init__(self, stage_of_topic: dict[str, str], urgent_topics: Collection[str]) -> None:
         self._stage_of_topic = stage_of_topic
+        self._urgent_topics = urgent_topics
         self._heads: dict[TP, list[Record]] = {}
         self._waiting_since: dict[tuple[str, int], float] = {}
         self.epoch = 0
@@ -101,19 +102,23 @@ class Slices:
                 if now_s - since < ALIGN_WAIT_S:
                     continue
             self._waiting_since.pop(task, None)
-            oldest, *others = sorted(tps, key=lambda tp: self._heads[tp][0].timestamp)
-            due.append(Batch(oldest.topic, oldest.partition, self._cut(oldest, others), self.epoch))
+            first, *others = sorted(tps, key=self._turn)
+            due.append(Batch(first.topic, first.partition, self._cut(first, others), self.epoch))
         return due
 
-    def _cut(self, oldest: TP, others: list[TP]) -> list[Record]:
-        """Take the records of a slice that are not far ahead of ``others``, ordered by their beginning; the rest stays."""
-        records = self._heads.pop(oldest)
-        if not others:
+    def _turn(self, tp: TP) -> tuple[bool, int]:
+        """When it is the turn of a partition's slice."""
+        return tp.topic not in self._urgent_topics, self._heads[tp][0].timestamp
+
+    def _cut(self, first: TP, others: list[TP]) -> list[Record]:
+        """Take the records of a slice that are not far ahead of ``others``, ordered by their turn; the rest stays."""
+        records = self._heads.pop(first)
+        if not others or first.topic in self._urgent_topics:
             return records
         until_ms = self._heads[others[0]][0].timestamp + SLICE_SPAN_MS
         end = max(bisect_right(records, until_ms, key=lambda record: record.timestamp), 1)
         if end < len(records):
-            self._heads[oldest] = records[end:]
+            self._heads[first] = records[end:]
         return records[:end]
 
     def has_heads(self) -> bool:
@@ -140,7 +145,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         consumer._fetch_min_bytes = options["fetch_min_bytes"]
         # All topics of a stage must be assigned together; Faust's own assignor does not do so.
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)
-        self.slices = Slices(transport.stage_of_topic)
+        self.slices = Slices(transport.stage_of_topic, transport.urgent_topics)
         return consumer
 
     async def on_start(self) -> None:
@@ -285,17 +290,24 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
 class BatchTransport(driver.Transport):  # type: ignore[misc]  # faust's classes are untyped
     """A Faust transport that delivers batches.
 
-    ``stage_of_topic`` names the stage of each source topic; ``fetch_options`` holds ``fetch_max_wait_ms`` and
-    ``fetch_min_bytes``.
+    ``stage_of_topic`` names the stage of each source topic. What is in ``urgent_topics`` goes before all else, whatever its
+    time: records that tasks of one stage send each other, which are new while an old log is worked off. ``fetch_options``
+    holds ``fetch_max_wait_ms`` and ``fetch_min_bytes``.
     """
 
     Consumer = BatchConsumer
 
     def __init__(
-        self, *args: Any, stage_of_topic: dict[str, str], fetch_options: dict[str, int], **kwargs: Any
+        self,
+        *args: Any,
+        stage_of_topic: dict[str, str],
+        urgent_topics: Collection[str],
+        fetch_options: dict[str, int],
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.stage_of_topic = stage_of_topic
+        self.urgent_topics = urgent_topics
         self.fetch_options = fetch_options
 
 

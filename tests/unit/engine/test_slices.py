@@ -16,7 +16,8 @@ from streams.engine.transport import ALIGN_WAIT_S, SLICE_RECORDS, SLICE_SPAN_MS,
 from tests.pipeline import FakeRecord
 
 LARGE, SMALL, OTHER = TP("large", 0), TP("small", 0), TP("other", 0)
-STAGES = {"large": "a", "small": "a", "other": "b"}
+URGENT = TP("urgent", 0)
+STAGES = {"large": "a", "small": "a", "urgent": "a", "other": "b"}
 
 
 class Partition:
@@ -88,7 +89,7 @@ def broker() -> Broker:
 
 @pytest.fixture
 def slices() -> Slices:
-    return Slices(STAGES)
+    return Slices(STAGES, {"urgent"})
 
 
 def taken(slices: Slices, broker: Broker, now_s: float = 0.0, active: set[TP] | None = None) -> list[Batch]:
@@ -182,6 +183,19 @@ def test_a_slice_does_not_run_far_ahead_of_the_others_of_its_task(slices: Slices
         ("small", [last_ms + 1]),
         ("large", [9_000]),
         ("small", [10_000]),
+    ]
+
+
+def test_what_is_urgent_goes_first_and_whole(slices: Slices) -> None:
+    broker = Broker(LARGE, SMALL, URGENT)
+    broker.fetched(LARGE, 50)
+    broker.fetched(SMALL, 10)
+    broker.fetched(URGENT, 7_000, 9_000)
+    batches = [batch for _ in range(3) for batch in taken(slices, broker)]
+    assert [(batch.topic, len(batch.records)) for batch in batches] == [
+        ("urgent", 2),
+        ("small", 1),
+        ("large", 1),
     ]
 
 
