@@ -320,7 +320,11 @@ class JourneyRules:
     # What is kept
 
     def trim(self) -> None:
-        """Drop what is past and what is too much from the journeys that have grown, once what is settled was told."""
+        """Drop what is past and what is too much from the journeys that have grown, once what is settled was told.
+
+        Never while an event is added: one that is past as it comes would be dropped before the audience's rows say what
+        it says, and be forgotten by a restart.
+        """
         for key, journey in self._to_trim.items():
             cells: dict[bytes, None] = {}
             self._expire(key, journey, cells)
