@@ -142,6 +142,7 @@ class FakeSink:
     notes: dict[bytes, Row] = field(default_factory=dict)
     models: dict[str, bytes | None] = field(default_factory=dict)
     alerts: dict[str, bytes] = field(default_factory=dict)
+    shops: dict[str, str | None] = field(default_factory=dict)
     lost: bool = False
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
@@ -151,6 +152,7 @@ class FakeSink:
         _show(self.windows, committed.windows)
         _show(self.notes, committed.notes)
         self.models |= committed.models
+        self.shops |= committed.shops
         for alert in committed.alerts:
             self.alerts.pop(alert.alert_id, None)
             if alert.is_open:
@@ -164,6 +166,7 @@ class FakeSink:
         self.windows.clear()
         self.notes.clear()
         self.models.clear()
+        self.shops.clear()
         self.alerts.clear()
         self.committed(sequence, committed)
 

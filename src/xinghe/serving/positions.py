@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import orjson
+
+from xinghe.domain.outputs import GuaranteePosition
 
 
 def position_fields(value: bytes) -> dict[str, str]:
@@ -15,6 +19,13 @@ def position_fields(value: bytes) -> dict[str, str]:
     """
     fields: dict[str, Any] = orjson.loads(value)
     return {name: _shown(field) for name, field in fields.items() if field is not None}
+
+
+def position_of(fields: Mapping[str, str]) -> GuaranteePosition:
+    """The record that `position_fields` made the fields of; raises ``msgspec.MsgspecError`` or ``ValueError`` if it is none."""
+    return msgspec.convert(
+        {**fields, "gates": orjson.loads(fields.get("gates", "null"))}, GuaranteePosition, strict=False
+    )
 
 
 def _shown(field: Any) -> str:
