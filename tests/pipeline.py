@@ -19,6 +19,7 @@ import orjson
 
 from streams.agents import journeys
 from streams.agents.campaign_cohorts import COHORTS
+from streams.agents.campaign_money import Positions
 from streams.agents.campaigns import CampaignsProcessor, Committed
 from streams.agents.changed import Changed
 from streams.agents.journeys import JourneysProcessor
@@ -143,6 +144,7 @@ class FakeSink:
     models: dict[str, bytes | None] = field(default_factory=dict)
     alerts: dict[str, bytes] = field(default_factory=dict)
     shops: dict[str, str | None] = field(default_factory=dict)
+    positions: Positions = field(default_factory=dict)
     lost: bool = False
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
@@ -153,6 +155,7 @@ class FakeSink:
         _show(self.notes, committed.notes)
         self.models |= committed.models
         self.shops |= committed.shops
+        self.positions |= committed.positions
         for alert in committed.alerts:
             self.alerts.pop(alert.alert_id, None)
             if alert.is_open:
@@ -167,6 +170,7 @@ class FakeSink:
         self.notes.clear()
         self.models.clear()
         self.shops.clear()
+        self.positions.clear()
         self.alerts.clear()
         self.committed(sequence, committed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from ipaddress import ip_address
 from pathlib import Path
@@ -90,7 +91,7 @@ def command(
         token = new_token()
         click.echo(f"The token of {name}, shown this once: {token}", err=True)
         click.echo(
-            f'[[token]]\nname = "{name}"\nsha256 = "{token_hash(token)}"\nshops = []  # or "*" for all'
+            f'[[token]]\nname = {json.dumps(name)}\nsha256 = "{token_hash(token)}"\nshops = []  # or "*" for all'
         )
         return
     base = f"http://{host}:{port}"

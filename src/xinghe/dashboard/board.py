@@ -67,7 +67,7 @@ class Board:
         Raises ``ServingUnavailableError`` where there are no last ones.
         """
         async with self._lock:
-            if time.monotonic() < self._due_s:
+            if self.read_ms is not None and time.monotonic() < self._due_s:
                 return
             changed = self._pending.take() if self._updates.is_connected else None
             try:

@@ -29,7 +29,15 @@ TREND_NAMES: Final = tuple(name for name in CARDS if name != "roi")
 SIZE: Final = Parameter("size", "The size of the windows of the trend.", "1h", choices=("1m", "1h", "1d"))
 MEASURE: Final = Parameter("measure", "The figure of the trend.", "gmv_fen", choices=TREND_NAMES)
 PARAMETERS: Final = (SIZE, MEASURE)
-CARD_NAMES: Final = (*CARDS, "roi_net", "cost_per_order", "buyers", "new_buyers")
+CARD_NAMES: Final = (
+    *CARDS,
+    "roi_net",
+    "cost_per_order",
+    "click_through_rate",
+    "buyers",
+    "new_buyers",
+    "repurchase_rate",
+)
 NOTE_COLUMNS: Final = ("views", "engagements", "ad_clicks", "orders_micros", "gmv_fen", "net_gmv_fen")
 MODEL_COLUMNS: Final = ("orders_micros", "gmv_fen", "net_gmv_fen", "repurchases", "buyers", "new_buyers")
 COUPON_NAMES: Final = (

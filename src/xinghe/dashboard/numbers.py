@@ -150,9 +150,11 @@ def _short(value: Decimal, language: Language, places: int) -> str:
 
 
 def _rounded(value: Decimal) -> Decimal:
-    """To three digits, or to a whole number where that has more."""
-    places = max(0, _DIGITS - 1 - max(0, value.adjusted()))
-    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+    """To three digits, or to a whole number where that has more; 99.96 is 100, which has one digit more before the point."""
+    for _ in range(2):
+        places = max(0, _DIGITS - 1 - max(0, value.adjusted()))
+        value = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+    return value
 
 
 def _decimal(value: Fraction) -> Decimal:

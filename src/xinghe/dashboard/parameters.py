@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-MS_MAX = 2**53
+MS_MAX: Final = 2**53
+_WHOLE: Final = re.compile("-?[0-9]{1,16}")
 
 
 class ParameterError(ValueError):
@@ -43,7 +45,7 @@ class Parameter(NamedTuple):
             return self.default
         if self.bounds is not None:
             least, most = self.bounds
-            if not given.lstrip("-").isdecimal() or not given.isascii() or not least <= int(given) <= most:
+            if not _WHOLE.fullmatch(given) or not least <= int(given) <= most:
                 raise ParameterError(f"{self.name} must be a whole number from {least} to {most}")
             return int(given)
         if self.choices and given not in self.choices:
