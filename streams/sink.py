@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -71,6 +72,7 @@ class RedisSink:
         self._notes = Changed()
         self._models: Computed = {}
         self._positions: Positions = {}
+        self._shops: dict[str, str | None] = {}
         self._alerts: list[ToldAlert] = []
         self._watermark_ms = 0
         self._arrived_ms: list[int] = []
@@ -109,6 +111,7 @@ class RedisSink:
         self._notes.overwrite(committed.notes)
         self._models |= committed.models
         self._positions |= committed.positions
+        self._shops |= committed.shops
         self._alerts += committed.alerts
         self._watermark_ms = committed.watermark_ms
         self._arrived_ms = (self._arrived_ms + committed.arrived_ms)[:ARRIVALS_MAX]
@@ -137,10 +140,11 @@ class RedisSink:
         self._notes = Changed()
         self._models = {}
         self._positions = {}
+        self._shops = {}
         self._alerts = []
 
     def _pending(self) -> int:
-        seldom = len(self._models) + len(self._positions) + len(self._alerts)
+        seldom = len(self._models) + len(self._positions) + len(self._alerts) + len(self._shops)
         return len(self._windows) + len(self._notes) + seldom
 
     async def _write_forever(self, writer: FunnelWriter) -> None:
@@ -201,10 +205,11 @@ class RedisSink:
         notes, self._notes = self._notes, Changed()
         models, self._models = self._models, {}
         positions, self._positions = self._positions, {}
+        shops, self._shops = self._shops, {}
         alerts, self._alerts = self._alerts, []
         arrived_ms, self._arrived_ms = self._arrived_ms, []
         try:
-            write = _commit_write(windows, notes, watermark_ms, models, positions, alerts)
+            write = _commit_write(windows, notes, watermark_ms, models, positions, alerts, shops)
             outcome = await writer.write(sequence, write)
         except BaseException:
             # Redis failed, or the task is being closed: what came meanwhile is newer, the rest waits again.
@@ -212,6 +217,7 @@ class RedisSink:
             notes.overwrite(self._notes)
             self._windows, self._notes = windows, notes
             self._models, self._positions = models | self._models, positions | self._positions
+            self._shops = shops | self._shops
             self._alerts = alerts + self._alerts
             self._arrived_ms = arrived_ms + self._arrived_ms
             raise
@@ -274,6 +280,9 @@ def _chunks(everything: Committed) -> Iterator[CommitWrite]:
     for first in range(0, len(everything.alerts), CHUNK):
         alerts = everything.alerts[first : first + CHUNK]
         yield _commit_write(Changed(), Changed(), watermark_ms, alerts=alerts)
+    shops = iter(everything.shops.items())
+    while part := dict(islice(shops, CHUNK)):
+        yield _commit_write(Changed(), Changed(), watermark_ms, shops=part)
 
 
 def _chunked(everything: Changed) -> Iterator[Changed]:
@@ -289,6 +298,7 @@ def _commit_write(
     models: Computed | None = None,
     positions: Positions | None = None,
     alerts: Sequence[ToldAlert] = (),
+    shops: Mapping[str, str | None] = MappingProxyType({}),
 ) -> CommitWrite:
     now_ms = int(time.time() * 1000)
     window_writes = [
@@ -312,7 +322,14 @@ def _commit_write(
         AlertWrite(alert.number, alert.alert_id, alert.record.decode(), alert.is_open) for alert in alerts
     ]
     return CommitWrite(
-        window_writes, note_writes, sorted(changed), now_ms, models_writes, alert_writes, position_writes
+        window_writes,
+        note_writes,
+        sorted(changed),
+        now_ms,
+        models_writes,
+        alert_writes,
+        position_writes,
+        shops,
     )
 
 

@@ -143,6 +143,7 @@ class FakeSink:
     models: dict[str, bytes | None] = field(default_factory=dict)
     alerts: dict[str, bytes] = field(default_factory=dict)
     positions: dict[str, bytes] = field(default_factory=dict)
+    shops: dict[str, str | None] = field(default_factory=dict)
     lost: bool = False
 
     def opened(self, incarnation: str, last_offset: int, *, is_complete: bool) -> None:
@@ -156,6 +157,7 @@ class FakeSink:
             self.positions.pop(campaign_id, None)
             if position is not None:
                 self.positions[campaign_id] = position
+        self.shops |= committed.shops
         for alert in committed.alerts:
             self.alerts.pop(alert.alert_id, None)
             if alert.is_open:
@@ -169,6 +171,7 @@ class FakeSink:
         self.windows.clear()
         self.notes.clear()
         self.models.clear()
+        self.shops.clear()
         self.alerts.clear()
         self.positions.clear()
         self.committed(sequence, committed)

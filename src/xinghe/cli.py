@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, str]] = {
     "simulate": "Write live, seeded traffic to the source topics.",
     "replay": "Write the events of a recorded data set to the source topics.",
     "watch": "Show the live funnel of every campaign from Redis.",
+    "dashboard": "Serve the web dashboard and its JSON API from Redis.",
     "alerts": "Show the alerts that are open, and the last ones.",
     "audit": "Recompute the whole truth from the source topics and compare.",
     "trace": "Show why an order is credited as it is: touches, arithmetic, refunds, revisions.",

@@ -83,7 +83,7 @@ class Committed(msgspec.Struct):
     """What one commit changed.
 
     ``models`` are the records of shops whose models were computed, ``positions`` those of guarantees, ``alerts`` those of alerts,
-    in their order.
+    in their order. ``shops`` are those of the campaigns of which something new is known, ``None`` where it no longer is.
     """
 
     windows: Changed
@@ -93,6 +93,7 @@ class Committed(msgspec.Struct):
     models: Computed = {}
     alerts: list[ToldAlert] = []
     positions: Positions = {}
+    shops: dict[str, str | None] = {}
 
 
 class FunnelSink(Protocol):
@@ -176,6 +177,8 @@ class CampaignsProcessor:
         # The timelines before the settings that came since the last commit.
         self._retimed: dict[str, Timeline] = {}
         self._arrived_ms: list[int] = []
+        # The campaigns whose shop the sink must be told.
+        self._shops_to_show: dict[str, None] = {}
         self._unpublished: dict[bytes, None] = {}
         self._is_publishing = False
         self._committing: Committed | None = None
@@ -269,10 +272,13 @@ class CampaignsProcessor:
         key = campaign_id.encode()
         campaign = self._campaigns.get(key)
         if campaign is None:
-            self._campaigns.put(key, Campaign(shop_id))
+            campaign = Campaign(shop_id)
         elif campaign.shop_id_seen is None or shop_id < campaign.shop_id_seen:
             campaign.shop_id_seen = shop_id
-            self._campaigns.put(key, campaign)
+        else:
+            return
+        self._campaigns.put(key, campaign)
+        self._shops_to_show[campaign_id] = None
 
     def _decoded(self, batch: Batch, record: Record, decode: Callable[[bytes], Any]) -> Any | None:
         """The event of a record whose key is its campaign's; ``None`` after sending it to the dead letters."""
@@ -340,6 +346,7 @@ class CampaignsProcessor:
         self._retimed.setdefault(campaign_id, self._timeline(campaign_id))
         self._timelines[campaign_id] = timeline_of(settings)
         self._campaigns.put(key, Campaign(campaign.shop_id_seen, settings))
+        self._shops_to_show[campaign_id] = None
         self._money.changed(campaign_id)
         self._alerts.mark([campaign_id])
 
@@ -389,10 +396,9 @@ class CampaignsProcessor:
 
     def _upsert(self, packed: bytes, row: Row) -> dict[str, object]:
         campaign_id, size, start = unpack_key(packed)
-        campaign = self._campaigns.get(campaign_id.encode())
         return {
             "campaign_id": campaign_id,
-            "shop_id": None if campaign is None else campaign.shop_id,
+            "shop_id": self._shop(campaign_id),
             "size": size,
             "start_ms": start,
             "end_ms": end_ms(size, start),
@@ -438,9 +444,17 @@ class CampaignsProcessor:
             self._is_publishing = False
             notes.overwrite(self._notes.take_to_show())
         models, positions, alerts = self._models.prepare(), self._money.prepare(), self._alerts.prepare()
-        if windows or notes or models or positions or alerts:
+        shops = {campaign_id: self._shop(campaign_id) for campaign_id in self._shops_to_show}
+        self._shops_to_show = {}
+        if windows or notes or models or positions or alerts or shops:
             arrived_ms, self._arrived_ms = self._arrived_ms, []
-            self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models, alerts, positions)
+            self._committing = Committed(
+                windows, notes, watermark_ms, arrived_ms, models, alerts, positions, shops
+            )
+
+    def _shop(self, campaign_id: str) -> str | None:
+        campaign = self._campaigns.get(campaign_id.encode())
+        return None if campaign is None else campaign.shop_id
 
     def _retime(self, version: int, windows: Changed) -> None:
         """Correct what was shown by the models that settings have changed."""
@@ -482,6 +496,7 @@ class CampaignsProcessor:
             models=self._models.rows(),
             positions=self._money.rows(),
             alerts=self._alerts.rows(),
+            shops={key.decode(): campaign.shop_id for key, campaign in self._campaigns.items()},
         )
 
     async def close(self) -> None:

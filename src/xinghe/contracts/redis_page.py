@@ -74,6 +74,12 @@ def redis_page() -> str:
 def _keys() -> list[tuple[str, str, str, str]]:
     return [
         (keys.CAMPAIGNS, "sorted set", "campaign ids by the time of their last change, ms", "for ever"),
+        (
+            keys.CAMPAIGN_SHOPS,
+            "hash",
+            "campaign id to the id of its shop: what a shop may see is told by this; a campaign without figures may be in it",
+            "for ever",
+        ),
         (keys.total(_ID), "hash", "the campaign's figures to date", "for ever"),
         *(
             (_window(size), "hash", f"the figures of one {_NAMES[size]}", _kept(size))

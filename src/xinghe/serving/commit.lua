@@ -6,7 +6,7 @@
 -- ARGV[2]  incarnation of the writer
 -- ARGV[3]  sequence of the commit
 -- ARGV[4]  sequence that the writer knows Redis to hold (commits only)
--- ARGV[5]  msgpack: [windows, notes, scores, changed, models, alerts, positions], see commit.py
+-- ARGV[5]  msgpack: [windows, notes, scores, changed, models, alerts, positions, shops], see commit.py
 --
 -- Answers applied, held (this very sequence is there already), stale (a newer one is), or rebuild: figures that
 -- the writer goes on from are not there.
@@ -126,6 +126,14 @@ local function put_models(shop_id, json)
     end
 end
 
+local function put_shop(campaign_id, shop_id)
+    if shop_id == '' then
+        redis.call('HDEL', 'xinghe:campaigns:shops', campaign_id)
+    else
+        redis.call('HSET', 'xinghe:campaigns:shops', campaign_id, shop_id)
+    end
+end
+
 local function put_position(campaign_id, fields)
     local key = 'xinghe:campaign:' .. campaign_id .. ':guarantee'
     redis.call('DEL', key)
@@ -153,10 +161,11 @@ if step == 'begin' then
     redis.call('HSET', KEYS[1], 'incarnation', incarnation, 'sequence', ARGV[3], 'state', 'rebuilding')
 end
 
-local windows, notes, scores, changed, models, alerts, positions = unpack(cmsgpack.unpack(ARGV[5]))
+local windows, notes, scores, changed, models, alerts, positions, shops = unpack(cmsgpack.unpack(ARGV[5]))
 -- The index of campaigns comes first: should Redis refuse a later command (it is full), whatever was
 -- written can still be found, and written again or removed.
 call_in_slices('ZADD', 'xinghe:campaigns', scores)
+for _, shop in ipairs(shops) do put_shop(shop[1], shop[2]) end
 for _, window in ipairs(windows) do put_window(unpack(window, 1, 6)) end
 for _, note in ipairs(notes) do put_note(unpack(note, 1, 6)) end
 for _, shop in ipairs(models) do put_models(unpack(shop, 1, 2)) end

@@ -22,6 +22,7 @@ EXACT_MAX: Final = 2**53
 
 
 NO_FIELDS: Final[Mapping[str, int]] = {}
+NO_SHOPS: Final[Mapping[str, str | None]] = {}
 
 
 class WindowWrite(NamedTuple):
@@ -90,7 +91,8 @@ class CommitWrite(NamedTuple):
     """What one commit changed.
 
     ``changed`` are the campaigns that readers are told of; their place in the list of campaigns is the
-    ``updated_ms`` of their total where ``windows`` has it, else the one given here.
+    ``updated_ms`` of their total where ``windows`` has it, else the one given here. ``shops`` are the shops of campaigns,
+    ``None`` where it is no longer known; they are few beside windows and go in one part.
     """
 
     windows: list[WindowWrite]
@@ -100,6 +102,7 @@ class CommitWrite(NamedTuple):
     models: Sequence[ModelsWrite] = ()
     alerts: Sequence[AlertWrite] = ()
     positions: Sequence[PositionWrite] = ()
+    shops: Mapping[str, str | None] = NO_SHOPS
 
 
 class Part(NamedTuple):
@@ -111,7 +114,7 @@ class Part(NamedTuple):
 
 _encode = msgspec.msgpack.Encoder().encode
 
-NOTHING: Final = _encode(([], [], [], "", [], [], []))
+NOTHING: Final = _encode(([], [], [], "", [], [], [], []))
 """The payload of a step that writes no figures."""
 
 
@@ -139,6 +142,10 @@ def parts(commit: CommitWrite) -> Iterator[Part]:
                 commit.models[max(0, first - before_models) : max(0, end - before_models)],
                 commit.alerts[max(0, first - before_alerts) : max(0, end - before_alerts)],
                 commit.positions[max(0, first - before_positions) : max(0, end - before_positions)],
+                # A shop has a name, so that "" says that it is not known.
+                [(campaign_id, shop_id or "") for campaign_id, shop_id in commit.shops.items()]
+                if first == 0
+                else [],
             )
         )
         yield Part(payload, is_last)

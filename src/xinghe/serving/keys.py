@@ -8,6 +8,8 @@ from xinghe.domain.windows import Size
 
 CAMPAIGNS: Final = "xinghe:campaigns"
 """Sorted set: campaign ids by the time of their last change."""
+CAMPAIGN_SHOPS: Final = "xinghe:campaigns:shops"
+"""Hash: the shop of each campaign, by its id."""
 SHOPS: Final = "xinghe:shops"
 """Set: ids of the shops with models."""
 ALERTS: Final = "xinghe:alerts"

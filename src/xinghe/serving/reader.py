@@ -79,6 +79,12 @@ class FunnelReader:
             )
         return [CampaignChange(text(campaign_id), int(updated_ms)) for campaign_id, updated_ms in found]
 
+    async def shops_of_campaigns(self) -> dict[str, str]:
+        """The shop of each campaign; a campaign whose shop is not known is not in it."""
+        with unavailable_as_one_error(self._redis):
+            found: Any = await self._redis.hgetall(keys.CAMPAIGN_SHOPS)
+        return {text(campaign_id): text(shop_id) for campaign_id, shop_id in found.items()}
+
     async def total(self, campaign_id: str) -> Funnel | None:
         """The campaign's figures to date; ``None`` when there are none."""
         (funnel,) = await self.totals([campaign_id])
@@ -114,6 +120,26 @@ class FunnelReader:
             for start_ms, fields in zip(starts_ms, hashes, strict=True)
             if fields
         ]
+
+    async def metrics(
+        self, windows: Sequence[tuple[str, Size, int]], names: Sequence[str]
+    ) -> list[dict[str, int]]:
+        """Some metrics of many windows, each named by its campaign, size and start, in their order.
+
+        Where a window or metric is not there, it has no entry.
+        """
+        found: list[dict[str, int]] = []
+        for first in range(0, len(windows), PAGE):
+            page = [keys.window(*window) for window in windows[first : first + PAGE]]
+            with unavailable_as_one_error(self._redis):
+                pipeline = self._redis.pipeline(transaction=False)
+                for key in page:
+                    pipeline.hmget(key, names)
+                answers = await pipeline.execute()
+            for key, values in zip(page, answers, strict=True):
+                known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+                found.append(_numbers(key, known))
+        return found
 
     async def notes(self, campaign_id: str, limit: int | None = None) -> list[NoteFunnel]:
         """The campaign's notes to date, the highest GMV first; at most ``limit``."""

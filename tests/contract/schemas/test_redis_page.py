@@ -24,6 +24,7 @@ def test_every_key_is_there() -> None:
         keys.ALERTS,
         keys.ALERTS_OPEN,
         keys.SHOPS,
+        keys.CAMPAIGN_SHOPS,
         keys.models("{shop_id}"),
         keys.total("{id}"),
         *(keys.window("{id}", size, 7).replace("7", "{start_ms}") for size in keys.INDEXED_SIZES),

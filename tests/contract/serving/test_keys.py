@@ -35,6 +35,7 @@ COMMIT = CommitWrite(
     ],
     changed=["c1", "organic:店"],
     updated_ms=1_700_000_000_123,
+    shops={"c1": "s1", "organic:店": "店"},
 )
 
 
@@ -73,10 +74,12 @@ async def test_one_commit_writes_all_keys_and_no_others(redis: Redis, writer: Fu
         b"sequence": b"2",
         b"state": b"ready",
     }
+    assert await redis.hgetall(keys.CAMPAIGN_SHOPS) == {b"c1": b"s1", "organic:店".encode(): "店".encode()}
     assert set(await redis.keys()) == {
         name.encode()
         for name in (
             keys.CAMPAIGNS,
+            keys.CAMPAIGN_SHOPS,
             keys.total("c1"),
             keys.total("organic:店"),
             keys.window("c1", "1m", START_MS),

@@ -6,10 +6,14 @@ import asyncio
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from xinghe.domain.guarantee import Gate
 from xinghe.domain.metrics import COUNTED_NAMES, shown_counts
+from xinghe.domain.outputs import GuaranteePosition
+from xinghe.domain.windows import Size
 from xinghe.serving import (
     CampaignChange,
     CommitWrite,
@@ -17,12 +21,14 @@ from xinghe.serving import (
     FunnelReader,
     FunnelWriter,
     NoteWrite,
+    PositionWrite,
     ServingDataError,
     ServingUnavailableError,
     WindowWrite,
     keys,
     open_redis,
 )
+from xinghe.serving.positions import position_fields
 
 METRICS = shown_counts(range(len(COUNTED_NAMES)), None, None)
 HOUR_MS = 3_600_000
@@ -46,6 +52,60 @@ async def test_totals_and_campaigns(redis: Redis, writer: FunnelWriter, reader: 
     assert new.get("spend_fen") == 0
     assert none is None
     assert await reader.total("none") is None
+
+
+async def test_shops_of_campaigns_are_the_last_that_were_told(
+    writer: FunnelWriter, reader: FunnelReader
+) -> None:
+    assert await reader.shops_of_campaigns() == {}
+    await writer.rebuild(1, [CommitWrite([], [], [], 0, shops={"c1": "s1", "c2": "店", "c3": "s3"})])
+    await writer.write(2, CommitWrite([], [], [], 0, shops={"c1": "s2", "c3": None}))
+    assert await reader.shops_of_campaigns() == {"c1": "s2", "c2": "店"}
+
+
+async def test_metrics_of_many_windows_are_those_asked_for(
+    writer: FunnelWriter, reader: FunnelReader
+) -> None:
+    windows = [WindowWrite("c1", "1h", 0, {"views": 1, "likes": 2, "version": 1, "final": 0}, 1_000_000)]
+    await writer.rebuild(1, [CommitWrite([*windows, total("c2", 5, likes=3)], [], [], 0)])
+    asked: list[tuple[str, Size, int]] = [("c2", "total", 0), ("c1", "1h", 0), ("c1", "1h", HOUR_MS)]
+    assert await reader.metrics(asked, ["views", "likes"]) == [{"likes": 3}, {"views": 1, "likes": 2}, {}]
+
+
+async def test_a_position_is_read_back_as_it_was_told(
+    redis: Redis, writer: FunnelWriter, reader: FunnelReader
+) -> None:
+    told = GuaranteePosition(
+        campaign_id="c1",
+        shop_id="007",
+        first_day="2026-11-01",
+        last_observed_day="2026-11-03",
+        settlement_day="2026-11-05",
+        status="observing",
+        days_left=2,
+        measure="roi",
+        conversion="orders",
+        basis="net",
+        form="credit",
+        hours_reported=3,
+        hours=72,
+        gmv_fen=5,
+        refund_fen=0,
+        conversions_micros=1_500_000,
+        earned_fen=2,
+        shortfall_fen=0,
+        expected_payout_fen=0,
+        gates=[Gate("edits", "holds", "no edit")],
+        forecast="too_little_data",
+        target_roi_micros=2_500_000,
+    )
+    fields = position_fields(msgspec.json.encode(told))
+    await writer.rebuild(1, [CommitWrite([], [], [], 0, positions=[PositionWrite("c1", fields)])])
+    assert await reader.guarantee("c1") == told
+    assert await reader.guarantee("c2") is None
+    await redis.hset(keys.guarantee("c1"), "gates", "{")
+    with pytest.raises(ServingDataError, match="guarantee"):
+        await reader.guarantee("c1")
 
 
 async def test_windows_are_half_open_and_in_order(

@@ -103,6 +103,27 @@ async def test_a_sink_whose_redis_is_away_closes_at_once() -> None:
             await sink.close()
 
 
+async def test_shops_of_campaigns_are_shown_by_commits_and_by_a_rebuild(redis: Redis) -> None:
+    reader, sink = FunnelReader(redis), RedisSink(redis, 0, 1)
+    sink.opened("i1", -1, is_complete=True)
+    everything = commit(1)
+    everything.shops = {f"c{number}": "s1" for number in range(1_200)}
+    sink.rebuild(1, everything)
+
+    async def all_are_shown() -> bool:
+        return await reader.shops_of_campaigns() == everything.shops
+
+    await until(all_are_shown)
+    sink.committed(2, Committed(Changed(), Changed(), 0, [], shops={"c1": "s2", "c2": None}))
+
+    async def are_corrected() -> bool:
+        shops = await reader.shops_of_campaigns()
+        return shops.get("c1") == "s2" and "c2" not in shops
+
+    await until(are_corrected)
+    await sink.close()
+
+
 async def test_what_is_not_sent_again_stays_and_what_is_gone_goes(redis: Redis) -> None:
     sink = RedisSink(redis, 0, 1)
     sink.opened("i1", -1, is_complete=True)

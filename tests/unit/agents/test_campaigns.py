@@ -427,3 +427,24 @@ class TestPublishing:
         upsert = pipeline.upserts()["c1", "total", 0]
         assert upsert is not None
         assert upsert["metrics"]["views"] == 2
+
+
+def test_the_sink_is_told_the_shop_of_each_campaign_and_after_a_rebuild_of_all() -> None:
+    pipeline = Pipeline(partitions=1)
+    sink = pipeline.sinks[0]
+    send_view(pipeline, shop_id="s2")
+    pipeline.settle()
+    assert sink.shops == {"c1": "s2"}
+    send_view(pipeline, shop_id="s1")
+    pipeline.settle()
+    assert sink.shops == {"c1": "s1"}
+    pipeline.feed([settings_of("s3", MIDNIGHT_MS)])
+    pipeline.settle()
+    assert sink.shops == {"c1": "s3"}
+    sink.shops.clear()
+    sink.lost = True
+    pipeline.settle()
+    assert sink.shops == {"c1": "s3"}
+    pipeline.feed_records(CONFIGURED, 0, [(b"c1", None)])
+    pipeline.settle()
+    assert sink.shops == {"c1": "s1"}

@@ -29,12 +29,13 @@ def test_a_small_commit_is_one_part() -> None:
             [],
             [],
             [],
+            [],
         ]
     ]
 
 
 def test_an_empty_commit_is_one_part_that_publishes_nothing() -> None:
-    assert unpacked(CommitWrite([], [], [], 0)) == [[[], [], [], "", [], [], []]]
+    assert unpacked(CommitWrite([], [], [], 0)) == [[[], [], [], "", [], [], [], []]]
 
 
 def test_a_large_commit_keeps_order_and_bound() -> None:
@@ -48,6 +49,12 @@ def test_a_large_commit_keeps_order_and_bound() -> None:
     assert [note[1] for payload in payloads for note in payload[1]] == [note.note_id for note in notes]
     assert [payload[2] for payload in payloads] == [[5, "c1"], [], []]
     assert [payload[3] for payload in payloads] == ["", "", '["c1"]']
+
+
+def test_shops_go_with_the_first_part_and_one_that_is_not_known_has_no_name() -> None:
+    windows = [window(start) for start in range(WRITES_MAX + 1)]
+    payloads = unpacked(CommitWrite(windows, [], [], 5, shops={"c1": "s1", "c2": None}))
+    assert [payload[7] for payload in payloads] == [[["c1", "s1"], ["c2", ""]], []]
 
 
 def test_models_come_after_notes_within_the_bound() -> None:

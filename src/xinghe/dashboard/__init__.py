@@ -1,0 +1,1 @@
+"""The web dashboard: pages, a JSON API and live updates over what Redis holds (`xinghe dashboard`)."""

@@ -1,0 +1,161 @@
+"""The web application: routes, sessions, what an error answers, and the subscription that lives as long as it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from importlib import resources
+from typing import NamedTuple
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from xinghe.dashboard import api, pages, sessions
+from xinghe.dashboard.access import Access
+from xinghe.dashboard.board import Board
+from xinghe.dashboard.live import live
+from xinghe.dashboard.parameters import ParameterError
+from xinghe.dashboard.privacy import PEOPLE_MIN
+from xinghe.dashboard.records import Failure
+from xinghe.dashboard.security import FormError, Headers
+from xinghe.dashboard.source import NotVisibleError, Source
+from xinghe.dashboard.state import SignInError, State
+from xinghe.dashboard.updates import Updates
+from xinghe.serving import FunnelReader, ServingError, open_redis
+
+log = structlog.get_logger()
+
+SESSION_S = 12 * 3600
+
+
+class Settings(NamedTuple):
+    """What the dashboard is started with; ``secret`` signs sessions."""
+
+    redis_url: str
+    access: Access
+    secret: str
+    people_min: int = PEOPLE_MIN
+    is_https: bool = False
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application; nothing is connected until it starts."""
+    redis = open_redis(settings.redis_url)
+    reader = FunnelReader(redis)
+    updates = Updates(reader)
+    state = State(settings.access, Source(Board(reader, updates), reader), updates, settings.people_min)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        app.state.dashboard = state
+        listening = asyncio.create_task(updates.run())
+        listening.add_done_callback(_tell_why)
+        try:
+            yield
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+            await redis.aclose()
+
+    static = resources.files("xinghe.dashboard").joinpath("static")
+    return Starlette(
+        routes=[
+            *pages.routes(),
+            *sessions.routes(),
+            *api.routes(),
+            Route("/live", live),
+            Mount("/static", StaticFiles(directory=str(static)), name="static"),
+        ],
+        middleware=[
+            Middleware(Headers),
+            Middleware(
+                SessionMiddleware,
+                secret_key=settings.secret,
+                session_cookie="xinghe_session",
+                max_age=SESSION_S,
+                same_site="lax",
+                https_only=settings.is_https,
+            ),
+        ],
+        exception_handlers={
+            SignInError: _not_signed_in,
+            NotVisibleError: _not_found,
+            ParameterError: _bad,
+            FormError: _forbidden,
+            ServingError: _away,
+            HTTPException: _http,
+            Exception: _failed,
+        },
+        lifespan=lifespan,
+    )
+
+
+def _tell_why(listening: asyncio.Task[None]) -> None:
+    if not listening.cancelled() and (error := listening.exception()) is not None:
+        log.error("live updates have stopped; the pages are no longer told of changes", exc_info=error)
+
+
+def _is_for_programs(request: Request) -> bool:
+    return request.url.path.startswith("/api/") or request.url.path == "/live"
+
+
+async def _not_signed_in(request: Request, error: Exception) -> Response:
+    del error
+    if _is_for_programs(request):
+        failure = Failure("not_signed_in", "Send a valid token: Authorization: Bearer TOKEN")
+        answer = api.json(failure, 401)
+        answer.headers["www-authenticate"] = "Bearer"
+        return answer
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"hx-redirect": "/login"})
+    return RedirectResponse("/login", 303)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    del error
+    if _is_for_programs(request):
+        failure = Failure("not_found", "It is not there, or of a shop that you may not see")
+        return api.json(failure, 404)
+    return pages.problem(request, "not_found", 404)
+
+
+async def _bad(request: Request, error: Exception) -> Response:
+    if _is_for_programs(request):
+        return api.json(Failure("bad_parameter", str(error)), 400)
+    return pages.problem(request, "bad", 400, str(error))
+
+
+async def _forbidden(request: Request, error: Exception) -> Response:
+    del error
+    return pages.problem(request, "forbidden", 403)
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    log.warning("no figures to show", error=str(error))
+    if _is_for_programs(request):
+        return api.json(Failure("unavailable", "Redis cannot be read; try again"), 503)
+    return pages.problem(request, "away", 503)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        return await _not_found(request, error)
+    if _is_for_programs(request):
+        return api.json(Failure("refused", str(error)), status)
+    return pages.problem(request, "bad", status, str(error))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    log.error("a request failed", path=request.url.path, exc_info=error)
+    if _is_for_programs(request):
+        return api.json(Failure("failed", "The server's log says why"), 500)
+    return pages.problem(request, "server", 500)

@@ -1,0 +1,96 @@
+"""The pages: overview, campaign, alerts. Each is rendered whole, or only what changes when it is asked for by htmx."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from xinghe.dashboard import campaign_page, numbers, overview
+from xinghe.dashboard.api import freshness
+from xinghe.dashboard.look import CHOICES, look_of
+from xinghe.dashboard.parameters import values
+from xinghe.dashboard.security import csrf_token
+from xinghe.dashboard.state import SignInError, now_ms, state_of, viewer_of
+
+ALERTS: Final = 100
+_ENVIRONMENT: Final = Environment(
+    loader=PackageLoader("xinghe.dashboard"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.globals.update(
+    clock=numbers.clock, roi_text=campaign_page.roi_text, choices=CHOICES, UNKNOWN=numbers.UNKNOWN
+)
+_ENVIRONMENT.filters["path"] = lambda text: quote(text, safe="")
+
+
+def routes() -> list[Route]:
+    """The routes of this file."""
+    return [
+        Route("/", _overview, methods=["GET"]),
+        Route("/campaigns/{campaign_id:path}", _campaign, methods=["GET"]),
+        Route("/alerts", _alerts, methods=["GET"]),
+    ]
+
+
+async def _overview(request: Request) -> Response:
+    viewer, state, look = viewer_of(request), state_of(request), look_of(request)
+    given = values(overview.PARAMETERS, request.query_params)
+    campaigns = await state.source.campaigns(viewer)
+    fresh = freshness(state, campaigns)
+    shown = overview.page(campaigns, fresh.watermark_ms, given, look)
+    return rendered(request, "overview.html", {**shown, "fresh": fresh, "page": "overview", "topic": ""})
+
+
+async def _campaign(request: Request) -> Response:
+    viewer, state, look = viewer_of(request), state_of(request), look_of(request)
+    given = values(campaign_page.PARAMETERS, request.query_params)
+    campaign = await state.source.campaign(viewer, request.path_params["campaign_id"])
+    shown = await campaign_page.page(state, viewer, campaign, given, look)
+    fresh = freshness(state, [campaign])
+    more = {"fresh": fresh, "page": "campaign", "topic": campaign.campaign_id}
+    return rendered(request, "campaign.html", {**shown, **more})
+
+
+async def _alerts(request: Request) -> Response:
+    viewer, state = viewer_of(request), state_of(request)
+    values((), request.query_params)
+    is_open = await state.source.alerts_open(viewer)
+    past = await state.source.alerts(viewer, ALERTS)
+    fresh = freshness(state, await state.source.campaigns(viewer))
+    shown = {"open": is_open, "past": past, "fresh": fresh, "page": "alerts", "topic": ""}
+    return rendered(request, "alerts.html", shown)
+
+
+def rendered(request: Request, template: str, shown: Mapping[str, Any], status: int = 200) -> Response:
+    """A page; for htmx only its live part."""
+    look = look_of(request)
+    try:
+        viewer = viewer_of(request)
+    except SignInError:
+        viewer = None
+    is_part = "hx-request" in request.headers
+    html = _ENVIRONMENT.get_template(template).render(
+        look=look,
+        t=look.text,
+        viewer=viewer,
+        csrf=csrf_token(request),
+        layout="part.html" if is_part else "page.html",
+        now_ms=now_ms(),
+        url=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        **shown,
+    )
+    return HTMLResponse(html, status)
+
+
+def problem(request: Request, name: str, status: int, detail: str = "") -> Response:
+    """A page that says what is wrong."""
+    return rendered(request, "problem.html", {"problem": name, "detail": detail}, status)

@@ -1,0 +1,50 @@
+"""What the handlers of a request work with."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple, cast
+
+from starlette.requests import HTTPConnection
+
+from xinghe.dashboard.access import Access, Viewer
+from xinghe.dashboard.source import Source
+from xinghe.dashboard.updates import Updates
+
+SESSION_KEY = "key"
+
+
+class State(NamedTuple):
+    """Made once per process."""
+
+    access: Access
+    source: Source
+    updates: Updates
+    people_min: int
+
+
+class SignInError(Exception):
+    """Who asks is not known."""
+
+
+def state_of(connection: HTTPConnection) -> State:
+    """The state of the application that was asked."""
+    return cast(State, connection.app.state.dashboard)
+
+
+def viewer_of(connection: HTTPConnection) -> Viewer:
+    """Who asks, by the API token if there is one, else by the session; raises `SignInError`."""
+    access = state_of(connection).access
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme:
+        viewer = access.by_token(token.strip()) if scheme.lower() == "bearer" else None
+    else:
+        viewer = access.by_key(connection.session.get(SESSION_KEY))
+    if viewer is None:
+        raise SignInError
+    return viewer
+
+
+def now_ms() -> int:
+    """The clock, which only ages are told by."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,102 @@
+// Keeps the page live: the server says which campaigns changed, and the live part of the page is asked for anew.
+"use strict";
+(() => {
+  const body = document.body;
+  const main = document.getElementById("live");
+  const status = document.getElementById("status");
+  const pause = document.getElementById("pause");
+  let isPaused = false;
+  let isAsking = false;
+  let isDue = false;
+
+  const say = (state) => {
+    const shown = isPaused ? "paused" : state;
+    status.className = `status ${shown}`;
+    if (status.textContent !== status.dataset[shown]) status.textContent = status.dataset[shown];
+  };
+
+  const refresh = () => {
+    // One request at a time; what changed meanwhile is asked for after it.
+    if (isPaused || document.hidden || isAsking) {
+      isDue = true;
+      return;
+    }
+    isDue = false;
+    isAsking = true;
+    htmx.trigger(main, "refresh");
+  };
+
+  const signIn = () => {
+    // A link may bring the token behind #, which no server is sent.
+    const token = document.getElementById("token");
+    if (token && location.hash.length > 1) {
+      token.value = decodeURIComponent(location.hash.slice(1));
+      history.replaceState(null, "", location.pathname);
+    }
+    if (document.querySelector("[data-retry]")) setTimeout(() => location.reload(), 3000);
+  };
+
+  const keep = {};
+  document.addEventListener("htmx:beforeSwap", () => {
+    keep.scroll = [...main.querySelectorAll(".scroll[id]")].map((e) => [e.id, e.scrollLeft, e.scrollTop]);
+    keep.open = [...main.querySelectorAll("details[id][open]")].map((e) => e.id);
+    keep.table = [...main.querySelectorAll("details[id][open] .scroll")].map((e) => [e.parentElement.id, e.scrollTop]);
+    keep.focus = document.activeElement && main.contains(document.activeElement) ? document.activeElement.id : "";
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const id of keep.open || []) document.getElementById(id)?.setAttribute("open", "");
+    for (const [id, left, top] of keep.scroll || []) document.getElementById(id)?.scrollTo(left, top);
+    for (const [id, top] of keep.table || []) document.querySelector(`#${CSS.escape(id)} .scroll`)?.scrollTo(0, top);
+    if (keep.focus) document.getElementById(keep.focus)?.focus({ preventScroll: true });
+    main.classList.toggle("is-old", main.querySelector(".fresh.old") !== null);
+  });
+  document.addEventListener("htmx:afterRequest", () => {
+    isAsking = false;
+    if (isDue) setTimeout(refresh, 100);
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && isDue) refresh();
+  });
+
+  const listen = () => {
+    const topic = body.dataset.topic;
+    const events = new EventSource(body.dataset.live);
+    let isFirst = true;
+    events.addEventListener("change", (event) => {
+      const change = JSON.parse(event.data);
+      say(change.connected ? "live" : "away");
+      // The first event says that all may have changed; the page was only just made.
+      const concerns = change.campaigns === null ? !isFirst || !change.connected : !topic || change.campaigns.includes(topic);
+      isFirst = false;
+      if (concerns) refresh();
+    });
+    events.addEventListener("error", () => {
+      say("connecting");
+      if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+    });
+    pause.addEventListener("click", () => say(events.readyState === EventSource.OPEN ? "live" : "connecting"));
+  };
+
+  signIn();
+  if (!body.dataset.live) return;
+  pause.addEventListener("click", () => {
+    isPaused = !isPaused;
+    pause.setAttribute("aria-pressed", String(isPaused));
+    pause.textContent = isPaused ? pause.dataset.resume : pause.dataset.pause;
+    if (!isPaused && isDue) refresh();
+  });
+  // Ages go on while nothing changes.
+  setInterval(refresh, 10000);
+  document.addEventListener("keydown", (event) => {
+    const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
+    if (event.key === "/" && !isTyping) {
+      const search = document.getElementById("q");
+      if (search) {
+        event.preventDefault();
+        search.focus();
+      }
+    }
+    if (event.key === "Escape") document.querySelector(".menu[open]")?.removeAttribute("open");
+  });
+  listen();
+})();

@@ -1,0 +1,86 @@
+"""Both languages have the same words, and every word that a page asks for."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from string import Formatter
+from typing import get_args
+
+import pytest
+
+from xinghe.dashboard import campaign_page, overview
+from xinghe.dashboard.language import LANGUAGES, MEANINGS, TEXTS
+from xinghe.dashboard.look import CHOICES
+from xinghe.domain import guarantee, outputs, terms
+from xinghe.domain.metrics import AUDIENCE_NAMES, MODELS
+
+TEMPLATES = resources.files("xinghe.dashboard").joinpath("templates")
+ASKED = re.compile(r"""\bt\('([a-z_.0-9]+)'(?!\s*~)""")
+BEGUN = re.compile(r"""\bt\('([a-z_.0-9]+)'\s*~""")
+
+
+def fields(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def test_both_languages_have_the_same_keys_with_the_same_blanks() -> None:
+    chinese, english = (TEXTS[language] for language in LANGUAGES)
+    assert list(chinese) == list(english)
+    assert all(text.strip() for text in (*chinese.values(), *english.values()))
+    assert {key: fields(text) for key, text in chinese.items()} == {
+        key: fields(text) for key, text in english.items()
+    }
+
+
+def test_all_metrics_and_rates_are_explained_in_both_languages() -> None:
+    assert set(MEANINGS["zh-CN"]) == set(MEANINGS["en"])
+
+
+def test_every_word_of_a_template_is_there() -> None:
+    asked = {
+        key
+        for file in TEMPLATES.iterdir()
+        if file.name.endswith(".html")
+        for key in ASKED.findall(file.read_text(encoding="utf-8"))
+    }
+    assert len(asked) > 50
+    assert asked <= set(TEXTS["en"])
+
+
+@pytest.mark.parametrize(
+    ("prefix", "names"),
+    [
+        ("metric.", {*overview.CARDS, *overview.STEPS, *campaign_page.CARD_NAMES, *AUDIENCE_NAMES}),
+        ("metric.", {*campaign_page.NOTE_COLUMNS, *campaign_page.MODEL_COLUMNS, *campaign_page.COUPON_NAMES}),
+        ("model.", set(MODELS)),
+        ("model_help.", set(MODELS)),
+        ("guarantee.gate_", set(get_args(guarantee.GateName))),
+        ("guarantee.state_", set(get_args(guarantee.GateState))),
+        ("guarantee.status_", set(get_args(guarantee.Status))),
+        ("guarantee.form_", set(get_args(terms.Form))),
+        ("guarantee.basis_", set(get_args(terms.Basis))),
+        ("alerts.", {*get_args(outputs.AlertTurn), *get_args(outputs.Severity)}),
+        ("app.theme_", set(CHOICES["theme"])),
+        ("app.rise_", set(CHOICES["rise"])),
+        ("campaign.size_", set(campaign_page.SIZE.choices)),
+        ("campaign.span_", set(campaign_page.SIZE.choices)),
+        ("overview.", set(overview.MODE.choices)),
+        ("table.kind_", {"campaign", "organic", "unattributed", "all"}),
+    ],
+)
+def test_every_word_that_is_put_together_is_there(prefix: str, names: set[str]) -> None:
+    assert {prefix + name for name in names} <= set(TEXTS["en"])
+
+
+def test_what_is_put_together_in_templates_is_tested_above() -> None:
+    begun = {key for file in TEMPLATES.iterdir() for key in BEGUN.findall(file.read_text(encoding="utf-8"))}
+    tested = {"table.kind_", "campaign.span_", "campaign.size_", "overview.", "model.", "model_help."}
+    tested |= {
+        "guarantee.status_",
+        "guarantee.form_",
+        "guarantee.basis_",
+        "guarantee.gate_",
+        "guarantee.state_",
+    }
+    assert begun <= tested | {"alerts.", "app.theme_", "app.rise_", "table.", "problem."}
