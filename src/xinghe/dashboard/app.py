@@ -27,7 +27,7 @@ from xinghe.dashboard.privacy import PEOPLE_MIN
 from xinghe.dashboard.records import Failure
 from xinghe.dashboard.security import FormError, Headers
 from xinghe.dashboard.source import NotVisibleError, Source
-from xinghe.dashboard.state import SignInError, State
+from xinghe.dashboard.state import Parts, SignInError, State
 from xinghe.dashboard.updates import Updates
 from xinghe.serving import FunnelReader, ServingError, open_redis
 
@@ -51,18 +51,21 @@ def create_app(settings: Settings) -> Starlette:
     redis = open_redis(settings.redis_url)
     reader = FunnelReader(redis)
     updates = Updates(reader)
-    state = State(settings.access, Source(Board(reader, updates), reader), updates, settings.people_min)
+    board = Board(reader, updates)
+    state = State(settings.access, Source(board, reader), updates, settings.people_min, Parts())
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         app.state.dashboard = state
-        listening = asyncio.create_task(updates.run())
-        listening.add_done_callback(_tell_why)
+        tasks = [asyncio.create_task(updates.run()), asyncio.create_task(_keep_ready(updates, board))]
+        for task in tasks:
+            task.add_done_callback(_tell_why)
         try:
             yield
         finally:
-            listening.cancel()
-            await asyncio.wait([listening])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             await redis.aclose()
 
     static = resources.files("xinghe.dashboard").joinpath("static")
@@ -96,6 +99,16 @@ def create_app(settings: Settings) -> Starlette:
         },
         lifespan=lifespan,
     )
+
+
+async def _keep_ready(updates: Updates, board: Board) -> None:
+    """Read all figures each time that Redis comes, so that no page waits for that."""
+    with updates.listener() as listener:
+        while True:
+            change = await listener.next()
+            if change.is_connected and change.campaign_ids is None:
+                with contextlib.suppress(ServingError):  # the next page says so, if it still is
+                    await board.refresh()
 
 
 def _tell_why(listening: asyncio.Task[None]) -> None:

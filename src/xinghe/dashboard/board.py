@@ -46,6 +46,8 @@ class Board:
         self.hours: dict[str, dict[int, Mapping[str, int]]] = {}
         self.read_ms: int | None = None
         """When the figures were last as Redis has them; ``None`` before that."""
+        self.version = 0
+        """Grows whenever something was read that may be new, or could not be."""
         self.problem: str | None = None
         """Why they are old; ``None`` while they are not."""
         self._reader = reader
@@ -70,6 +72,7 @@ class Board:
             if self.read_ms is not None and time.monotonic() < self._due_s:
                 return
             changed = self._pending.take() if self._updates.is_connected else None
+            self.version += changed is None or bool(changed)
             try:
                 await self._read(changed)
             except ServingUnavailableError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple, cast
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, NamedTuple, cast
 
 from starlette.requests import HTTPConnection
 
@@ -11,7 +13,25 @@ from xinghe.dashboard.access import Access, Viewer
 from xinghe.dashboard.source import Source
 from xinghe.dashboard.updates import Updates
 
-SESSION_KEY = "key"
+SESSION_KEY: Final = "key"
+PARTS_MAX: Final = 100
+
+
+class Parts:
+    """The last parts of pages that were rendered, for the many who look at the same with the same rights."""
+
+    def __init__(self) -> None:
+        self._html: OrderedDict[Hashable, str] = OrderedDict()
+
+    def get(self, key: Hashable) -> str | None:
+        """The part of a key, which names all that it depends on."""
+        return self._html.get(key)
+
+    def put(self, key: Hashable, html: str) -> None:
+        """Keep a part; the oldest goes."""
+        self._html[key] = html
+        if len(self._html) > PARTS_MAX:
+            self._html.popitem(last=False)
 
 
 class State(NamedTuple):
@@ -21,6 +41,7 @@ class State(NamedTuple):
     source: Source
     updates: Updates
     people_min: int
+    parts: Parts
 
 
 class SignInError(Exception):

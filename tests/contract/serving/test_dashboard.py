@@ -210,6 +210,18 @@ async def test_every_list_has_what_is_of_ones_own_shops_only(address: str, token
                 assert (f'href="/campaigns/{name}"' in html) == viewer.may_see(SHOPS[name]), (page, name)
 
 
+async def test_what_is_kept_of_pages_for_one_viewer_is_shown_to_no_other(address: str) -> None:
+    for _ in range(2):
+        for token, viewer in TOKENS.items():
+            for path in ("/?kind=all", "/alerts", "/campaigns/c1"):
+                async with client(address, token) as asked:
+                    html = (await asked.get(path, headers={"hx-request": "true"})).text
+                assert "<html" not in html or "/campaigns/" in path
+                for name in ("c1", "c2"):
+                    if not viewer.may_see(SHOPS[name]):
+                        assert f"/campaigns/{name}" not in html
+
+
 async def test_nothing_is_shown_without_a_token(address: str) -> None:
     programs = [*(path for path in paths_of("c1", "s1") if path.startswith("/api")), "/live"]
     programs += [PREFIX + each.path for each in OPERATIONS if "{" not in each.path]

@@ -52,7 +52,7 @@
   });
   document.addEventListener("htmx:afterRequest", () => {
     isAsking = false;
-    if (isDue) setTimeout(refresh, 100);
+    if (isDue) setTimeout(refresh, 500);
   });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && isDue) refresh();
