@@ -80,17 +80,21 @@ class Run:
         windows = Windows(limits.touch_window_ms, limits.payment_window_ms, limits.click_over_view)
         self.pipeline = Pipeline(PARTITIONS, windows=windows, model_channel=limits.model_channel)
         self._log: dict[Place, Any] = {}
+        self._recorded_ms: dict[Place, int] = {}
         self._uncommitted: dict[tuple[str, int], list[Place]] = defaultdict(list)
         self._offsets: dict[tuple[str, int], int] = defaultdict(int)
 
-    def feed(self, events: Sequence[Any]) -> None:
-        self.pipeline.feed(events)
-        for event in events:
+    def feed(self, events: Sequence[Any], timestamps_ms: Sequence[int] | None = None) -> None:
+        """Have the tasks read events, with the timestamps of their records or all with `BROKER_MS`."""
+        times_ms = [BROKER_MS] * len(events) if timestamps_ms is None else timestamps_ms
+        self.pipeline.feed(events, times_ms)
+        for event, time_ms in zip(events, times_ms, strict=True):
             is_campaign = type(event) in CAMPAIGN_EVENTS
             partition = partition_of(key_of(event), PARTITIONS)
             place = Place(event.topic, partition, self._offsets[event.topic, partition])
             self._offsets[event.topic, partition] += 1
             self._log[place] = event
+            self._recorded_ms[place] = time_ms
             self._uncommitted["campaigns" if is_campaign else "journeys", partition].append(place)
 
     def step(self, step: str) -> None:
@@ -119,6 +123,11 @@ class Run:
             for task in (*self.pipeline.journeys, *self.pipeline.campaigns):
                 task.processor.tick(0)
 
+    def settle(self) -> None:
+        """Let everything run its course, and commit all of it."""
+        self.pipeline.settle()
+        self._uncommitted.clear()
+
     def _committed(self, stage: str, partitions: Iterable[int]) -> None:
         for partition in partitions:
             self._uncommitted[stage, partition].clear()
@@ -136,7 +145,9 @@ class Run:
     def _read_again(self, stage: str, partitions: Iterable[int]) -> None:
         """The consumer goes back to the committed offsets."""
         places = [place for each in partitions for place in self._uncommitted.pop((stage, each), [])]
-        self.feed([self._log.pop(place) for place in places])
+        self.feed(
+            [self._log.pop(place) for place in places], [self._recorded_ms.pop(place) for place in places]
+        )
 
     def letters(self) -> dict[Place, str]:
         """The reason of each dead letter, by the place of its record; each comes once."""
@@ -177,11 +188,14 @@ class Run:
     def truth(self) -> Truth:
         """That of the log; which records were too late only the stream can tell."""
         too_late = {place for place, reason in self.letters().items() if reason == "too_late"}
-        records = [
-            SourceRecord(*place, BROKER_MS, key_of(event), msgspec.json.encode(event))
+        return truth_of_records(self.records(), too_late, limits=self._limits, partitions=PARTITIONS)
+
+    def records(self) -> list[SourceRecord]:
+        """The log as the audit reads it."""
+        return [
+            SourceRecord(*place, self._recorded_ms[place], key_of(event), msgspec.json.encode(event))
             for place, event in self._log.items()
         ]
-        return truth_of_records(records, too_late, limits=self._limits, partitions=PARTITIONS)
 
 
 def key_of(event: Any) -> bytes:
@@ -370,7 +384,7 @@ def run_of(events: Sequence[Any], schedule: Sequence[tuple[int, str]], limits: L
         run.feed(events[at : at + size])
         run.step(step)
         at, turn = at + size, turn + 1
-    run.pipeline.settle()
+    run.settle()
     return run
 
 

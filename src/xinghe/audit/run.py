@@ -244,7 +244,7 @@ class _Comparisons:
         self._truth = truth
         self._models = ModelsComparison(truth)
         self._ledger = LedgerComparison(facts, arrivals, truth.watermark_ms)
-        self._guarantees = GuaranteeComparison(facts)
+        self._guarantees = GuaranteeComparison(facts, truth.watermark_ms)
 
     def compare(self, found: _FoundFigures, redis: Redis, findings: Findings) -> None:
         """Compare all of it; the figures of Redis are read here."""

@@ -25,13 +25,15 @@ POSITION: dict[str, Any] = {
 }
 
 
-def differences(position: dict[str, Any] | bytes | None, in_redis: dict[str, Any] | None) -> list[str]:
+def differences(
+    position: dict[str, Any] | bytes | None, in_redis: dict[str, Any] | None, *, watermark_ms: int = at_ms(1)
+) -> list[str]:
     found = FoundPositions()
     if position is not None:
         found.last["c1"] = position if isinstance(position, bytes) else orjson.dumps(position)
     as_text = {} if in_redis is None else {"c1": {name: str(value) for name, value in in_redis.items()}}
     findings = Findings()
-    GuaranteeComparison({"c1": FACTS}).compare(found, as_text, findings)
+    GuaranteeComparison({"c1": FACTS}, watermark_ms).compare(found, as_text, findings)
     return [f"{difference.where}: {difference.field}" for difference in findings.shown]
 
 
@@ -51,6 +53,7 @@ def test_each_figure_is_compared(name: str) -> None:
 
 def test_a_position_must_be_there_and_only_where_the_newest_setting_has_a_guarantee() -> None:
     assert differences(None, POSITION) == ["campaign c1: position"]
+    assert differences(None, None, watermark_ms=0) == [], "before there is a watermark it need not be"
     assert differences(b"[1]", POSITION) == ["campaign c1: value"]
     assert expected_position(facts([setting(0, guarantee=ROI), setting(9)])) is None
     assert expected_position(facts([setting(1, guarantee=ROI)])) is None
