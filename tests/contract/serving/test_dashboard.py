@@ -379,7 +379,7 @@ async def test_every_answer_has_the_security_headers_and_no_page_has_inline_scri
 
 
 async def test_what_others_named_is_text_on_a_page(redis: Redis, shared_redis: Any) -> None:
-    name = '"><img src=x>{{7*7}}'
+    name = '"><img src=x>?a=1#{{7*7}}'
     pipeline = Pipeline(partitions=1)
     pipeline.feed([events.NoteViewed("v", "p", HOUR, "</script><b>", "s1", name)])
     pipeline.settle()
@@ -398,6 +398,10 @@ async def test_what_others_named_is_text_on_a_page(redis: Redis, shared_redis: A
             html = (await asked.get(path)).text
             assert "<img" not in html
             assert "&#34;&gt;&lt;img" in html
+        again = re.findall(r'(?:hx-get|href)="(/campaigns/[^"]*)"', html)
+        assert len(again) > 10
+        for path in again:
+            assert (await asked.get(path.replace("&amp;", "&"))).status_code == 200
 
 
 async def test_a_commit_is_told_live_to_those_who_may_see_it(address: str, redis: Redis) -> None:
@@ -456,9 +460,16 @@ async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_
         assert (await asked.get(f"{PREFIX}/campaigns/c1")).json()["metrics"]["gmv_fen"] == 123_450
         assert (await asked.get(f"{PREFIX}/campaigns/c2")).status_code == 404
         own_redis.start()
-        async with asyncio.timeout(10):  # connections of before are found closed, one after another
-            while (await asked.get(f"{PREFIX}/freshness")).json()["problem"] is not None:
-                await asyncio.sleep(0.2)
+        # Connections of before are found closed, one after another; the pages are told once all is read again.
+        async with (
+            asyncio.timeout(10),
+            asked.stream("GET", "/live") as answer,
+            aclosing(told(answer)) as changes,
+        ):
+            async for change in changes:
+                problem = (await asked.get(f"{PREFIX}/freshness")).json()["problem"]
+                if change["connected"] and problem is None:
+                    break
 
 
 async def test_without_any_figures_a_page_says_that_redis_is_away() -> None:
