@@ -46,6 +46,11 @@ class Pending:
         if len(self._campaign_ids) > PENDING_MAX:
             self._campaign_ids = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has changed."""
+        return self._campaign_ids is not None and not self._campaign_ids
+
     def take(self) -> frozenset[str] | None:
         """What is pending, which is nothing from then on."""
         taken, self._campaign_ids = self._campaign_ids, set()

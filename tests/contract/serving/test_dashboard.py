@@ -439,8 +439,30 @@ async def test_a_change_in_redis_is_on_the_page_within_a_second(address: str, re
         await asyncio.sleep(0.2)  # until the subscription stands
         await redis.hset("xinghe:campaign:c1:total", "gmv_fen", 999_999)
         await redis.publish("xinghe:updates", b'["c1"]')
-        await asyncio.sleep(0.9)
+        await asyncio.sleep(0.1)
         assert "¥9,999.99" in (await asked.get("/campaigns/c1", headers={"hx-request": "true"})).text
+        # Another one right after: whoever is told of it must not be shown the figures of before.
+        async with asked.stream("GET", "/live") as answer, aclosing(told(answer)) as changes:
+            await anext(changes)
+            for number in range(3):
+                await redis.hset("xinghe:campaign:c1:total", "gmv_fen", 800_000 + number)
+                await redis.publish("xinghe:updates", b'["c1"]')
+                await anext(changes)
+                html = (await asked.get("/campaigns/c1", headers={"hx-request": "true"})).text
+                assert f"¥8,000.0{number}" in html
+
+
+async def test_hours_that_late_events_correct_follow(address: str, redis: Redis) -> None:
+    async with client(address, "one") as asked:
+        await asyncio.sleep(0.3)
+        # The hour before the last ones is late; only a whole reading finds it.
+        late = HOUR - 5 * HOUR_MS
+        await redis.hset(f"xinghe:campaign:c1:1h:{late}", "gmv_fen", 777_700)
+        await redis.publish("xinghe:updates", b'["c1"]')
+        await asyncio.sleep(0.1)
+        await asked.get("/")
+        await asyncio.sleep(0.6)
+        assert "¥7,777.00" in (await asked.get("/")).text
 
 
 async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_redis: Any) -> None:
