@@ -32,6 +32,9 @@ RECENT_HOURS: Final = 3
 WHOLE: Final = 100
 """Every `PERIOD_S` all hours of so many campaigns are read again, of those that have changed since theirs were."""
 
+SHOPS_S: Final = 5.0
+"""So often the shops of campaigns are looked at although no figure has changed: a change of them alone is told to nobody."""
+
 Hours = Mapping[int, Mapping[str, int]]
 """The metrics of `HOUR_NAMES` by the start of the hour; what is unknown has no entry."""
 
@@ -80,6 +83,9 @@ class Board:
                 self.problem = str(error)
                 if self.read_ms is None:
                     raise
+            except BaseException:  # whoever asked went away, or Redis holds what is none of ours
+                self._pending.add(None)
+                raise
             else:
                 self.problem = None
                 self.read_ms = time.time_ns() // 1_000_000
@@ -92,6 +98,8 @@ class Board:
             return False
         if not self._updates.is_connected or self.problem is not None:
             return time.monotonic() < self._due_s
+        if time.monotonic() > self._due_s + SHOPS_S:
+            return False
         return self._pending.is_empty and (not self._partly or time.monotonic() < self._whole_s)
 
     async def _read(self, changed: Collection[str] | None) -> None:

@@ -22,6 +22,7 @@ from streams.agents.campaigns import Committed
 from streams.agents.changed import Changed
 from streams.sink import RedisSink
 from tests.pipeline import Pipeline
+from xinghe.dashboard import board
 from xinghe.dashboard.access import Access, Viewer, token_hash
 from xinghe.dashboard.api import OPERATIONS, PREFIX, openapi
 from xinghe.dashboard.app import Settings, create_app
@@ -450,6 +451,20 @@ async def test_a_change_in_redis_is_on_the_page_within_a_second(address: str, re
                 await anext(changes)
                 html = (await asked.get("/campaigns/c1", headers={"hx-request": "true"})).text
                 assert f"¥8,000.0{number}" in html
+
+
+async def test_a_campaign_that_goes_to_another_shop_is_gone_for_the_old(
+    address: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "SHOPS_S", 0.0)
+    async with client(address, "one") as one, client(address, "two") as two:
+        assert (await one.get("/campaigns/c1")).status_code == 200
+        await redis.hset("xinghe:campaigns:shops", "c1", "s2")
+        await asyncio.sleep(0.6)
+        assert [(await asked.get("/campaigns/c1")).status_code for asked in (one, two)] == [404, 200]
+        await redis.hdel("xinghe:campaigns:shops", "c1")
+        await asyncio.sleep(0.6)
+        assert [(await asked.get("/campaigns/c1")).status_code for asked in (one, two)] == [404, 404]
 
 
 async def test_hours_that_late_events_correct_follow(address: str, redis: Redis) -> None:
