@@ -28,7 +28,7 @@ from xinghe.dashboard.records import Failure
 from xinghe.dashboard.security import FormError, Headers
 from xinghe.dashboard.source import NotVisibleError, Source
 from xinghe.dashboard.state import Parts, SignInError, State
-from xinghe.dashboard.updates import Updates
+from xinghe.dashboard.updates import PERIOD_S, Updates
 from xinghe.serving import FunnelReader, ServingError, open_redis
 
 log = structlog.get_logger()
@@ -106,9 +106,21 @@ async def _keep_ready(updates: Updates, board: Board) -> None:
     with updates.listener() as listener:
         while True:
             change = await listener.next()
-            if change.is_connected and change.campaign_ids is None:
-                with contextlib.suppress(ServingError):  # the next page says so, if it still is
-                    await board.refresh()
+            if not change.is_connected or change.campaign_ids is not None:
+                continue
+            is_late = False
+            while updates.is_connected and not await _is_read(board):
+                # Connections of before Redis went are found closed, one after another.
+                is_late = True
+                await asyncio.sleep(PERIOD_S)
+            if is_late:
+                updates.tell(None)
+
+
+async def _is_read(board: Board) -> bool:
+    with contextlib.suppress(ServingError):  # the next page says so
+        await board.refresh()
+    return board.problem is None and board.read_ms is not None
 
 
 def _tell_why(listening: asyncio.Task[None]) -> None:

@@ -1,7 +1,6 @@
 """The figures of all campaigns in memory, brought up to date from Redis when a page needs them.
 
-A thousand campaigns are too many to read for each page. Only those that changed are read again, at most twice a second,
-for all pages together; while Redis is away the last figures stay, with when they were read.
+A thousand campaigns are too many to read for each page. Only those that a commit changed are read again, once for all pages; while Redis is away the last figures stay, with when they were read.
 """
 
 from __future__ import annotations
@@ -29,9 +28,12 @@ HOUR_NAMES: Final = (
 )
 """The metrics that are kept by hour: all of them add up over hours and campaigns."""
 RECENT_HOURS: Final = 3
-"""Of a campaign that changed so many hours are read again at once; earlier ones, which late events correct, in turn."""
-ROUND: Final = 120
-"""After so many refreshes all hours of all campaigns have been read again: within a minute of looking."""
+"""Of a campaign that changed so many hours are read again at once; the earlier ones, which late events correct, a little later."""
+WHOLE: Final = 100
+"""Every `PERIOD_S` all hours of so many campaigns are read again, of those that have changed since theirs were."""
+
+SHOPS_S: Final = 5.0
+"""So often the shops of campaigns are looked at although no figure has changed: a change of them alone is told to nobody."""
 
 Hours = Mapping[int, Mapping[str, int]]
 """The metrics of `HOUR_NAMES` by the start of the hour; what is unknown has no entry."""
@@ -55,7 +57,8 @@ class Board:
         self._pending = updates.pending()
         self._lock = asyncio.Lock()
         self._due_s = 0.0
-        self._round: list[str] = []
+        self._whole_s = 0.0
+        self._partly: dict[str, None] = {}
 
     @property
     def watermark_ms(self) -> int | None:
@@ -69,22 +72,35 @@ class Board:
         Raises ``ServingUnavailableError`` where there are no last ones.
         """
         async with self._lock:
-            if self.read_ms is not None and time.monotonic() < self._due_s:
+            if self._is_fresh():
                 return
             changed = self._pending.take() if self._updates.is_connected else None
-            self.version += changed is None or bool(changed)
+            self.version += 1
             try:
                 await self._read(changed)
             except ServingUnavailableError as error:
-                self._pending.add(changed)
+                self._pending.add(None)
                 self.problem = str(error)
                 if self.read_ms is None:
                     raise
+            except BaseException:  # whoever asked went away, or Redis holds what is none of ours
+                self._pending.add(None)
+                raise
             else:
                 self.problem = None
                 self.read_ms = time.time_ns() // 1_000_000
             finally:
                 self._due_s = time.monotonic() + PERIOD_S
+
+    def _is_fresh(self) -> bool:
+        """Whether nothing can have changed; where that is not known, whether it is too soon to look again."""
+        if self.read_ms is None:
+            return False
+        if not self._updates.is_connected or self.problem is not None:
+            return time.monotonic() < self._due_s
+        if time.monotonic() > self._due_s + SHOPS_S:
+            return False
+        return self._pending.is_empty and (not self._partly or time.monotonic() < self._whole_s)
 
     async def _read(self, changed: Collection[str] | None) -> None:
         self.shops = await self._reader.shops_of_campaigns()
@@ -111,10 +127,12 @@ class Board:
         # One hour after the watermark's: events that are newer count in it.
         last_ms = start_ms("1h", watermark_ms) + HOUR_MS
         recent_ms = max(first_ms, last_ms - (RECENT_HOURS - 1) * HOUR_MS)
-        whole = self._next_of_round()
+        whole = self._next_whole()
         wanted: list[tuple[str, Size, int]] = []
         for campaign_id in {*changed, *whole} & self.totals.keys():
             is_whole = campaign_id in whole or campaign_id not in self.hours
+            if not is_whole:
+                self._partly[campaign_id] = None
             from_ms = first_ms if is_whole else recent_ms
             wanted += [(campaign_id, "1h", hour) for hour in range(from_ms, last_ms + 1, HOUR_MS)]
         found = await self._reader.metrics(wanted, HOUR_NAMES)
@@ -128,10 +146,11 @@ class Board:
             for old in [hour for hour in hours if hour < first_ms]:
                 del hours[old]
 
-    def _next_of_round(self) -> set[str]:
-        if not self._round:
-            self._round = list(self.totals)
-        share = len(self.totals) // ROUND + 1
-        taken = set(islice(reversed(self._round), share))
-        del self._round[-share:]
+    def _next_whole(self) -> set[str]:
+        if time.monotonic() < self._whole_s:
+            return set()
+        self._whole_s = time.monotonic() + PERIOD_S
+        taken = set(islice(self._partly, WHOLE))
+        for campaign_id in taken:
+            del self._partly[campaign_id]
         return taken

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final, NamedTuple, cast
+from urllib.parse import quote
 
 from xinghe.dashboard import numbers
 from xinghe.dashboard.access import Viewer
@@ -67,7 +68,7 @@ async def page(
     return {
         "campaign": campaign,
         "given": given,
-        "link": linker(given, f"/campaigns/{id_}"),
+        "link": linker(given, f"/campaigns/{quote(id_)}"),
         "cards": [(name, look.of(name, metrics)) for name in CARD_NAMES],
         "steps": steps(metrics, look),
         "sizes": SIZE.choices,

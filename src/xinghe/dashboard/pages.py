@@ -93,7 +93,7 @@ def rendered(request: Request, template: str, shown: Mapping[str, Any], status: 
         csrf=csrf_token(request),
         layout="part.html" if is_part else "page.html",
         now_ms=now_ms(),
-        url=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        url=quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else ""),
         **shown,
     )
     return HTMLResponse(html, status)

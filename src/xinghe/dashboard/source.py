@@ -70,7 +70,7 @@ class Source:
     def __init__(self, board: Board, reader: FunnelReader) -> None:
         self.board = board
         self._reader = reader
-        self._kept: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[int, float, Any]] = OrderedDict()
 
     async def campaigns(self, viewer: Viewer) -> list[Campaign]:
         """All campaigns of the viewer's shops, by id."""
@@ -150,17 +150,18 @@ class Source:
         return viewer.may_see(now if now is not None else alert.shop_id)
 
     async def _read(self, key: Hashable, read: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask Redis, or answer what it said within `PERIOD_S`, or, while it is away, what it said last."""
+        """Ask Redis, or answer what it said since the last change and within `PERIOD_S`, or, while it is away, what it said last."""
         kept = self._kept.get(key)
-        if kept is not None and time.monotonic() < kept[0] + PERIOD_S:
-            return cast(Answer, kept[1])
+        version = self.board.version
+        if kept is not None and kept[0] == version and time.monotonic() < kept[1] + PERIOD_S:
+            return cast(Answer, kept[2])
         try:
             answer = await read()
         except ServingUnavailableError:
             if kept is None:
                 raise
-            return cast(Answer, kept[1])
-        self._kept[key] = (time.monotonic(), answer)
+            return cast(Answer, kept[2])
+        self._kept[key] = (version, time.monotonic(), answer)
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)

@@ -46,6 +46,11 @@ class Pending:
         if len(self._campaign_ids) > PENDING_MAX:
             self._campaign_ids = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has changed."""
+        return self._campaign_ids is not None and not self._campaign_ids
+
     def take(self) -> frozenset[str] | None:
         """What is pending, which is nothing from then on."""
         taken, self._campaign_ids = self._campaign_ids, set()
@@ -111,18 +116,19 @@ class Updates:
                     async for campaign_ids in changes:
                         if not self.is_connected:
                             pause_s, self.is_connected = 0.1, True
-                            self._tell(None)
+                            self.tell(None)
                         if campaign_ids:
-                            self._tell(campaign_ids)
+                            self.tell(campaign_ids)
             except ServingError as error:
                 if self.is_connected:
                     log.warning("Redis is away; the pages keep the last figures", error=str(error))
                     self.is_connected = False
-                self._tell(None)
+                self.tell(None)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, PAUSE_S_MAX)
 
-    def _tell(self, campaign_ids: Iterable[str] | None) -> None:
+    def tell(self, campaign_ids: Iterable[str] | None) -> None:
+        """Tell every page, and who looks when it needs to, that campaigns changed; ``None`` for all."""
         for pending in self._boards:
             pending.add(campaign_ids)
         for listener in self._listeners:

@@ -20,6 +20,7 @@ def test_every_key_is_there() -> None:
     names = {name for name in ROWS if name.startswith("xinghe:")}
     built = {
         keys.CAMPAIGNS,
+        keys.CAMPAIGN_SHOPS,
         keys.UPDATES,
         keys.ALERTS,
         keys.ALERTS_OPEN,

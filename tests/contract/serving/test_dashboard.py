@@ -22,6 +22,7 @@ from streams.agents.campaigns import Committed
 from streams.agents.changed import Changed
 from streams.sink import RedisSink
 from tests.pipeline import Pipeline
+from xinghe.dashboard import board
 from xinghe.dashboard.access import Access, Viewer, token_hash
 from xinghe.dashboard.api import OPERATIONS, PREFIX, openapi
 from xinghe.dashboard.app import Settings, create_app
@@ -379,7 +380,7 @@ async def test_every_answer_has_the_security_headers_and_no_page_has_inline_scri
 
 
 async def test_what_others_named_is_text_on_a_page(redis: Redis, shared_redis: Any) -> None:
-    name = '"><img src=x>{{7*7}}'
+    name = '"><img src=x>?a=1#{{7*7}}'
     pipeline = Pipeline(partitions=1)
     pipeline.feed([events.NoteViewed("v", "p", HOUR, "</script><b>", "s1", name)])
     pipeline.settle()
@@ -398,6 +399,10 @@ async def test_what_others_named_is_text_on_a_page(redis: Redis, shared_redis: A
             html = (await asked.get(path)).text
             assert "<img" not in html
             assert "&#34;&gt;&lt;img" in html
+        again = re.findall(r'(?:hx-get|href)="(/campaigns/[^"]*)"', html)
+        assert len(again) > 10
+        for path in again:
+            assert (await asked.get(path.replace("&amp;", "&"))).status_code == 200
 
 
 async def test_a_commit_is_told_live_to_those_who_may_see_it(address: str, redis: Redis) -> None:
@@ -435,8 +440,44 @@ async def test_a_change_in_redis_is_on_the_page_within_a_second(address: str, re
         await asyncio.sleep(0.2)  # until the subscription stands
         await redis.hset("xinghe:campaign:c1:total", "gmv_fen", 999_999)
         await redis.publish("xinghe:updates", b'["c1"]')
-        await asyncio.sleep(0.9)
+        await asyncio.sleep(0.1)
         assert "¥9,999.99" in (await asked.get("/campaigns/c1", headers={"hx-request": "true"})).text
+        # Another one right after: whoever is told of it must not be shown the figures of before.
+        async with asked.stream("GET", "/live") as answer, aclosing(told(answer)) as changes:
+            await anext(changes)
+            for number in range(3):
+                await redis.hset("xinghe:campaign:c1:total", "gmv_fen", 800_000 + number)
+                await redis.publish("xinghe:updates", b'["c1"]')
+                await anext(changes)
+                html = (await asked.get("/campaigns/c1", headers={"hx-request": "true"})).text
+                assert f"¥8,000.0{number}" in html
+
+
+async def test_a_campaign_that_goes_to_another_shop_is_gone_for_the_old(
+    address: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "SHOPS_S", 0.0)
+    async with client(address, "one") as one, client(address, "two") as two:
+        assert (await one.get("/campaigns/c1")).status_code == 200
+        await redis.hset("xinghe:campaigns:shops", "c1", "s2")
+        await asyncio.sleep(0.6)
+        assert [(await asked.get("/campaigns/c1")).status_code for asked in (one, two)] == [404, 200]
+        await redis.hdel("xinghe:campaigns:shops", "c1")
+        await asyncio.sleep(0.6)
+        assert [(await asked.get("/campaigns/c1")).status_code for asked in (one, two)] == [404, 404]
+
+
+async def test_hours_that_late_events_correct_follow(address: str, redis: Redis) -> None:
+    async with client(address, "one") as asked:
+        await asyncio.sleep(0.3)
+        # The hour before the last ones is late; only a whole reading finds it.
+        late = HOUR - 5 * HOUR_MS
+        await redis.hset(f"xinghe:campaign:c1:1h:{late}", "gmv_fen", 777_700)
+        await redis.publish("xinghe:updates", b'["c1"]')
+        await asyncio.sleep(0.1)
+        await asked.get("/")
+        await asyncio.sleep(0.6)
+        assert "¥7,777.00" in (await asked.get("/")).text
 
 
 async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_redis: Any) -> None:
@@ -456,9 +497,16 @@ async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_
         assert (await asked.get(f"{PREFIX}/campaigns/c1")).json()["metrics"]["gmv_fen"] == 123_450
         assert (await asked.get(f"{PREFIX}/campaigns/c2")).status_code == 404
         own_redis.start()
-        async with asyncio.timeout(10):  # connections of before are found closed, one after another
-            while (await asked.get(f"{PREFIX}/freshness")).json()["problem"] is not None:
-                await asyncio.sleep(0.2)
+        # Connections of before are found closed, one after another; the pages are told once all is read again.
+        async with (
+            asyncio.timeout(10),
+            asked.stream("GET", "/live") as answer,
+            aclosing(told(answer)) as changes,
+        ):
+            async for change in changes:
+                problem = (await asked.get(f"{PREFIX}/freshness")).json()["problem"]
+                if change["connected"] and problem is None:
+                    break
 
 
 async def test_without_any_figures_a_page_says_that_redis_is_away() -> None:
