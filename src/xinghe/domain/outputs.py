@@ -34,8 +34,9 @@ Reason = Literal[
     "order_unknown",
     "link_repeated",
     "link_circular",
+    "undeliverable",
 ]
-"""Why a record is in the dead letters (ARCHITECTURE.md, R1)."""
+"""Why a record is in the dead letters (ARCHITECTURE.md, R1; the last: R25)."""
 
 Severity = Literal["info", "warning", "critical"]
 AlertKind = Literal[
@@ -323,7 +324,11 @@ class DeadLetterHeaders(Struct, frozen=True):
     topic: ClassVar[str] = DEAD_LETTER
     reason: Annotated[Reason, Meta(description="Why it did not fit.")]
     detail: Annotated[
-        str, Meta(description="Which field, and what was expected, as in `$.amount_fen: Expected int >= 1`.")
+        str,
+        Meta(
+            description="Which field, and what was expected, as in `$.amount_fen: Expected int >= 1`; for `undeliverable` which "
+            "receiver of alerts did not take it, and why."
+        ),
     ]
     source_topic: Annotated[str, Meta(min_length=1, description="The topic that it came by.")]
     source_partition: Annotated[
