@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, str]] = {
     "replay": "Write the events of a recorded data set to the source topics.",
     "watch": "Show the live funnel of every campaign from Redis.",
     "alerts": "Show the alerts that are open, and the last ones.",
+    "notify": "Tell the receivers of alerts, by webhook.",
     "audit": "Recompute the whole truth from the source topics and compare.",
     "trace": "Show why an order is credited as it is: touches, arithmetic, refunds, revisions.",
     "attribute": "Credit channels by every model, side by side, from a file of paths.",
