@@ -7,13 +7,13 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import faust
 import prometheus_client
 import structlog
 
 from streams.agents import campaigns, journeys
 from streams.agents.campaigns import CampaignsProcessor
 from streams.agents.journeys import JourneysProcessor
+from streams.broker import broker_options
 from streams.engine.engine import Engine, EngineOptions
 from streams.engine.faust_app import EngineApp
 from streams.engine.stage import Processor, Stage
@@ -117,28 +117,11 @@ def _faust_app(settings: Settings, engine: Engine) -> Any:
     return EngineApp(
         settings.application_id,
         engine=engine,
-        broker=[f"kafka://{server}" for server in settings.kafka_bootstrap_servers.split(",")],
-        broker_credentials=_faust_credentials(settings),
         broker_max_poll_records=POLL_RECORDS_MAX,
-        broker_session_timeout=settings.session_timeout_ms / 1000,
-        broker_heartbeat_interval=min(2.0, settings.session_timeout_ms / 5000),
-        consumer_group_instance_id=settings.instance,
         consumer_max_fetch_size=FETCH_BYTES_MAX,
         stream_buffer_maxsize=16,
+        **broker_options(settings),
     )
-
-
-def _faust_credentials(settings: Settings) -> Any:
-    if settings.kafka_security_protocol.startswith("SASL_"):
-        options = settings.kafka_client_options()
-        return faust.SASLCredentials(
-            username=settings.kafka_sasl_username,
-            password=settings.kafka_sasl_password,
-            ssl_context=options.get("ssl_context"),
-            mechanism=settings.kafka_sasl_mechanism,
-        )
-    ssl_context = settings.kafka_client_options().get("ssl_context")
-    return None if ssl_context is None else faust.SSLCredentials(ssl_context)
 
 
 def _add_stage(app: Any, engine: Engine, stage: Stage) -> None:

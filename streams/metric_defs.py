@@ -48,3 +48,21 @@ MODELS_SECONDS = Histogram(
 )
 ALERTS_OPEN = Gauge("xinghe_alerts_open", "Alerts that are raised or escalated.", ["rule", "severity"])
 ALERTS_RAISED = Counter("xinghe_alerts_raised", "Alerts that were raised.", ["rule", "severity"])
+NOTIFICATIONS = Counter(
+    "xinghe_notifications",
+    "Alerts that a receiver is done with: delivered, or undeliverable after the last try.",
+    ["receiver", "outcome"],
+)
+NOTIFICATION_FAILURES = Counter(
+    "xinghe_notification_failures", "Tries to tell a receiver of an alert that failed.", ["receiver"]
+)
+NOTIFICATION_SECONDS = Histogram(
+    "xinghe_notification_seconds",
+    "From the record of an alert to its delivery.",
+    ["receiver"],
+    buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3_600),
+)
+NOTIFICATIONS_EXPIRED = Counter(
+    "xinghe_notifications_expired",
+    "Alerts that nobody was told of: they were over a day old when their turn came.",
+)

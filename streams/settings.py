@@ -24,6 +24,7 @@ from msgspec import Meta, Struct
 
 from xinghe.domain.alerts import AlertRule, AlertRuleError, alert_rules_of
 from xinghe.domain.events import ModelChannel
+from xinghe.notify.receivers import Receiver, ReceiverError, receivers_of
 
 ENV_PREFIX: Final = "XINGHE_"
 
@@ -66,6 +67,7 @@ Name = Annotated[
     ),
 ]
 Path_ = Annotated[str, Meta(min_length=1, extra={"right": "the path of a file that can be read"})]
+Flag = Annotated[bool, Meta(extra={"right": "true or false"})]
 Word = Annotated[str, Meta(min_length=1, extra={"right": "a text that is not empty"})]
 
 
@@ -151,6 +153,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alert_rules: Annotated[
         Path_ | None, Meta(description="TOML file of the rules of alerts; default those built in.")
     ] = None
+    notify_receivers: Annotated[
+        Path_ | None, Meta(description="TOML file of the receivers that `xinghe notify` tells of alerts.")
+    ] = None
+    notify_private_addresses: Annotated[
+        Flag,
+        Meta(
+            description="Whether receivers of alerts may be at addresses of one's own network, and spoken to without TLS."
+        ),
+    ] = False
     metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
         "127.0.0.1"
     )
@@ -216,6 +227,30 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 repr(self.alert_rules),
                 "cannot be used",
                 f"a TOML file of rules that are right; there is {error}",
+            ) from error
+
+    def read_notify_receivers(self, env: Mapping[str, str]) -> list[Receiver]:
+        """The receivers of the file ``notify_receivers``, with what it takes from ``env``.
+
+        Raises ``SettingsError`` that names the receiver and its field where one is wrong, and where there is no file.
+        """
+        if self.notify_receivers is None:
+            raise SettingsError(
+                "notify_receivers", "not set", "nobody to tell", f"set: {right('notify_receivers')}"
+            )
+        try:
+            return receivers_of(
+                tomllib.loads(Path(self.notify_receivers).read_text(encoding="utf-8")),
+                env,
+                rule_names=frozenset(rule.name for rule in self.read_alert_rules()),
+                plain_http=self.notify_private_addresses,
+            )
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, ReceiverError) as error:
+            raise SettingsError(
+                "notify_receivers",
+                repr(self.notify_receivers),
+                "cannot be used",
+                f"a TOML file of receivers that are right; there is {error}",
             ) from error
 
     def kafka_client_options(self) -> dict[str, Any]:
@@ -306,7 +341,7 @@ def _from_toml(path: str | os.PathLike[str]) -> dict[str, tuple[Any, str]]:
 def _checked(name: str, value: Any, source: str) -> Any:
     try:
         checked = msgspec.convert(value, FIELD_TYPES[name], strict=not isinstance(value, str))
-        if isinstance(checked, str) and name in {"alert_rules", "kafka_ssl_cafile"}:
+        if isinstance(checked, str) and name in {"alert_rules", "kafka_ssl_cafile", "notify_receivers"}:
             Path(checked).open("rb").close()
     except (msgspec.ValidationError, OSError) as error:
         raise SettingsError(name, _shown(name, value), f"from {source}", right(name)) from error

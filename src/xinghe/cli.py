@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, str]] = {
     "watch": "Show the live funnel of every campaign from Redis.",
     "dashboard": "Serve the web dashboard and its JSON API from Redis.",
     "alerts": "Show the alerts that are open, and the last ones.",
+    "notify": "Tell the receivers of alerts, by webhook.",
     "audit": "Recompute the whole truth from the source topics and compare.",
     "trace": "Show why an order is credited as it is: touches, arithmetic, refunds, revisions.",
     "settle": "Show what is booked for a campaign: who owes whom, by rule and period.",

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from streams.settings import FIELD_TYPES
 from xinghe.cli import COMMANDS, main
-from xinghe.commands.worker import NO_FLAG
+from xinghe.commands.settings_flags import NO_FLAG
 from xinghe.commands.worker import command as worker
 
 HEAVY = ("aiokafka", "faust", "pyarrow", "redis", "rich", "structlog")

@@ -234,3 +234,37 @@ def test_without_password_leaves_other_urls_alone() -> None:
 def test_every_setting_says_what_it_is_for_and_what_is_right(name: str) -> None:
     assert description(name).endswith(".")
     assert right(name)
+
+
+def receivers_file(tmp_path: Path, secret: str) -> str:
+    file = tmp_path / "receivers.toml"
+    file.write_text(f'[[receiver]]\nname = "on-call"\nurl = "https://example.com/"\n{secret}\n')
+    return str(file)
+
+
+def test_receivers_are_read_with_what_they_take_from_the_environment(tmp_path: Path) -> None:
+    file = receivers_file(tmp_path, 'secret_env = "SECRET"\nrules = ["data-late"]')
+    settings = Settings.load({"XINGHE_NOTIFY_RECEIVERS": file, "XINGHE_NOTIFY_PRIVATE_ADDRESSES": "true"})
+
+    [receiver] = settings.read_notify_receivers({"SECRET": "whsec_" + "a" * 32})
+
+    assert (receiver.name, settings.notify_private_addresses) == ("on-call", True)
+
+
+def test_a_wrong_receiver_is_refused_by_its_name_and_field_but_not_its_secret(tmp_path: Path) -> None:
+    settings = Settings.load({"XINGHE_NOTIFY_RECEIVERS": receivers_file(tmp_path, 'secret = "hush"')})
+
+    with pytest.raises(SettingsError, match=r"receiver 1 \(on-call\): `secret` must be") as error:
+        settings.read_notify_receivers({})
+
+    assert "hush" not in str(error.value)
+
+
+def test_a_notifier_needs_receivers() -> None:
+    with pytest.raises(SettingsError, match="notify_receivers is not set"):
+        Settings().read_notify_receivers({})
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_refused() -> None:
+    with pytest.raises(SettingsError, match="must be true or false"):
+        Settings.load({"XINGHE_NOTIFY_PRIVATE_ADDRESSES": "perhaps"})

@@ -11,7 +11,7 @@ from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.intake import DeadLetter
 from xinghe.audit.record import Place
-from xinghe.domain.events import CampaignConfigured
+from xinghe.domain.events import ALERT_RAISED, CampaignConfigured
 
 
 class FoundDeadLetters:
@@ -28,8 +28,10 @@ class FoundDeadLetters:
         return {place for place, letter in self.letters.items() if letter.reason == "too_late"}
 
     def add(self, record: ConsumerRecord) -> None:
-        """Take one dead letter."""
+        """Take one dead letter; those of alerts that could not be delivered are none of the stream's."""
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+        if headers.get("source_topic") == ALERT_RAISED:
+            return
         try:
             place = Place(
                 headers["source_topic"], int(headers["source_partition"]), int(headers["source_offset"])

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import click
-import msgspec
 
-from streams.settings import ENV_PREFIX, FIELD_TYPES, Settings, SettingsError, description, right
+from streams.settings import FIELD_TYPES, Settings
 from streams.topics import topic_specs
 from xinghe.commands.connect import wait_for_kafka
 from xinghe.commands.options import ConfigurationError
-
-NO_FLAG = frozenset({"kafka_sasl_password"})
-"""Any user of the machine can read a process's flags, so a secret has none."""
-
-
-def _flag(name: str) -> click.Option:
-    default = next(field.default for field in msgspec.structs.fields(Settings) if field.name == name)
-    written = str(default).lower() if isinstance(default, bool) else default
-    shown = "" if default in {None, msgspec.NODEFAULT} else f"; default {written}"
-    return click.Option(
-        [f"--{name.replace('_', '-')}"],
-        metavar="VALUE",
-        help=f"{description(name)} [{right(name)}{shown}]",
-    )
+from xinghe.commands.settings_flags import NO_FLAG, flag, settings_of, wait_seconds_flag
 
 
 def _run(wait_seconds: float, **flags: str | None) -> None:
@@ -48,15 +33,7 @@ def _run(wait_seconds: float, **flags: str | None) -> None:
       xinghe worker
       xinghe worker --instance worker-2 --metrics-port 9101 --log-format json
     """
-    # In the environment, so that the application reads one and the same settings however it is started.
-    os.environ.update(
-        {ENV_PREFIX + name.upper(): value for name, value in flags.items() if value is not None}
-    )
-    try:
-        settings = Settings.load(os.environ)
-        settings.kafka_client_options()
-    except SettingsError as error:
-        raise ConfigurationError(str(_named(error, flags))) from error
+    settings = settings_of(flags)
     asyncio.run(_check(settings, wait_seconds))
     from streams.app import run_worker
 
@@ -97,26 +74,12 @@ def topics_problem(names: Sequence[str], partitions: Mapping[str, int]) -> str |
     return None
 
 
-def _named(error: SettingsError, flags: Mapping[str, str | None]) -> SettingsError:
-    """The error, naming the flag if that is where the value came from."""
-    if flags.get(error.setting) is None:
-        return error
-    flag = f"--{error.setting.replace('_', '-')}"
-    return SettingsError(error.setting, error.value, f"from flag {flag}", error.right)
-
-
 command = click.Command(
     "worker",
     callback=_run,
     help=_run.__doc__,
     params=[
-        *(_flag(name) for name in FIELD_TYPES if name not in NO_FLAG),
-        click.Option(
-            ["--wait-seconds"],
-            type=click.FloatRange(0),
-            default=30.0,
-            show_default=True,
-            help="How long to wait for Kafka at the start.",
-        ),
+        *(flag(name) for name in FIELD_TYPES if name not in NO_FLAG),
+        wait_seconds_flag(),
     ],
 )

@@ -39,8 +39,9 @@ Reason = Literal[
     "order_unknown",
     "link_repeated",
     "link_circular",
+    "undeliverable",
 ]
-"""Why a record is in the dead letters (ARCHITECTURE.md, R1)."""
+"""Why a record is in the dead letters (ARCHITECTURE.md, R1; the last: R25)."""
 
 LedgerRule = Literal["spend", "match", "share", "clawback", "guarantee"]
 """What an amount of the ledger is for, in the order in which a day books them (ARCHITECTURE.md, R22)."""
@@ -512,7 +513,11 @@ class DeadLetterHeaders(Struct, frozen=True):
     topic: ClassVar[str] = DEAD_LETTER
     reason: Annotated[Reason, Meta(description="Why it did not fit.")]
     detail: Annotated[
-        str, Meta(description="Which field, and what was expected, as in `$.amount_fen: Expected int >= 1`.")
+        str,
+        Meta(
+            description="Which field, and what was expected, as in `$.amount_fen: Expected int >= 1`; for `undeliverable` which "
+            "receiver of alerts did not take it, and why."
+        ),
     ]
     source_topic: Annotated[str, Meta(min_length=1, description="The topic that it came by.")]
     source_partition: Annotated[

@@ -21,7 +21,15 @@ from xinghe.audit.journey import Limits
 from xinghe.audit.record import SourceRecord
 from xinghe.audit.report import Report, as_json, as_text
 from xinghe.audit.truth import LIMITS, truth_of, truth_of_records
-from xinghe.domain.events import AdClicked, AdSpent, CampaignConfigured, NoteViewed, OrderPaid, OrderRefunded
+from xinghe.domain.events import (
+    ALERT_RAISED,
+    AdClicked,
+    AdSpent,
+    CampaignConfigured,
+    NoteViewed,
+    OrderPaid,
+    OrderRefunded,
+)
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, SIZE_MS
 
 MIDNIGHT_MS = 1_740_758_400_000
@@ -455,6 +463,11 @@ class TestDeadLetters:
 
     def test_what_is_right_has_no_difference(self) -> None:
         assert self.differences(*self.right) == []
+
+    def test_an_alert_that_could_not_be_delivered_is_none_of_the_streams(self) -> None:
+        alert = SourceRecord(ALERT_RAISED, 0, 3, MIDNIGHT_MS, b"c1", b"{}")
+
+        assert self.differences(*self.right, letter(alert, "undeliverable")) == []
 
     def test_a_missing_one_is_named_and_the_account_does_not_balance(self) -> None:
         assert self.differences(self.right[0], self.right[2]) == [
