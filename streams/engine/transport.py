@@ -4,7 +4,7 @@ Stock Faust wraps each record in a message, an event and five task switches. Her
 what the client's parser made: one message per task and fetch.
 
 Slices of one task (the same partition number of all topics of a stage) are handed on in the order of their records'
-timestamps, so that a small topic does not run hours ahead of a large one while both catch up. A topic that has more to
+timestamps and span an hour at most, so that a small topic does not run hours ahead of a large one while both catch up. A topic that has more to
 read but nothing here yet holds back the others for at most `ALIGN_WAIT_S`.
 """
 
@@ -31,6 +31,9 @@ from streams.engine.errors import FatalError
 
 SLICE_RECORDS = 500
 """Records per batch: small enough to give commits their turn, large enough to be cheap per record."""
+SLICE_SPAN_MS = 3_600_000
+"""How much of the broker's time a slice may span. In a backlog 500 records of a quiet topic are weeks: handed on at once, they
+would take the watermark so far ahead that the other topics were too late, and days booked without them."""
 FETCH_RECORDS = 8_000
 """Records handed to the event loop's thread at a time, since each crossing costs as much as some ten records."""
 ALIGN_WAIT_S = 0.2
@@ -98,8 +101,18 @@ class Slices:
                     continue
             self._waiting_since.pop(task, None)
             oldest = min(tps, key=lambda tp: self._heads[tp][0].timestamp)
-            due.append(Batch(oldest.topic, oldest.partition, self._heads.pop(oldest), self.epoch))
+            due.append(Batch(oldest.topic, oldest.partition, self._pop(oldest), self.epoch))
         return due
+
+    def _pop(self, tp: TP) -> list[Record]:
+        """Remove and answer a slice, or of one that is long in time its start."""
+        records = self._heads.pop(tp)
+        end_ms = records[0].timestamp + SLICE_SPAN_MS
+        if records[-1].timestamp < end_ms:
+            return records
+        number = next(index for index, record in enumerate(records) if record.timestamp >= end_ms)
+        self._heads[tp] = records[number:]
+        return records[:number]
 
     def has_heads(self) -> bool:
         """Whether slices wait here."""

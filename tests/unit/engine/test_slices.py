@@ -12,7 +12,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from faust.types import TP
 
 from streams.engine.batch import Batch
-from streams.engine.transport import ALIGN_WAIT_S, SLICE_RECORDS, Slices
+from streams.engine.transport import ALIGN_WAIT_S, SLICE_RECORDS, SLICE_SPAN_MS, Slices
 from tests.pipeline import FakeRecord
 
 LARGE, SMALL, OTHER = TP("large", 0), TP("small", 0), TP("other", 0)
@@ -196,3 +196,22 @@ def test_an_error_of_the_fetch_is_raised_once(slices: Slices, broker: Broker) ->
     with pytest.raises(TopicAuthorizationFailedError):
         slices.fill(broker, {LARGE})
     slices.fill(broker, {LARGE})
+
+
+def test_a_slice_of_a_quiet_topic_does_not_run_ahead_of_the_others(broker: Broker, slices: Slices) -> None:
+    # small: 0 h, just before 1 h    1 h, 30 h
+    # large:                    0.5 h
+    hour = SLICE_SPAN_MS
+    broker.fetched(SMALL, 0, hour - 1, hour, 30 * hour)
+    broker.fetched(LARGE, hour // 2)
+    slices.fill(broker, set(broker.partitions))
+
+    batches = [batch for _ in range(4) for batch in taken(slices, broker)]
+
+    assert [(batch.topic, [record.timestamp for record in batch.records]) for batch in batches] == [
+        ("small", [0, hour - 1]),
+        ("large", [hour // 2]),
+        ("small", [hour]),
+        ("small", [30 * hour]),
+    ]
+    assert not slices.has_heads()
