@@ -107,6 +107,13 @@ SECONDS_PER_DAY = 86_400
     "there is none.",
 )
 @click.option(
+    "--late-revision-share",
+    type=SHARE,
+    default=DEFAULTS.late_revision_share,
+    show_default=True,
+    help="Spend reports that are revised days later, with --days-per-second.",
+)
+@click.option(
     "--truth",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write what was sent to this file, as JSON.",

@@ -59,9 +59,8 @@ HORIZON_MS: Final = HOUR_MS
 """Steps later than this are left out; history sessions stand for them."""
 DAYS_HORIZON_MS: Final = 30 * DAY_MS
 """The same in a run of days."""
-LATE_REVISION_SHARE: Final = 0.02
 LATE_REVISION_DAYS: Final = (1, 12)
-"""Reports that are revised so many days later, in a run of days: some after a settlement."""
+"""By how many days late revisions of spend come later, in a run of days: some after a settlement."""
 LATE_REFUND_SHARE: Final = 0.3
 LATE_REFUND_DAYS: Final = (5, 25)
 """Refunds that come so many days later, in a run of days: some after the settlement of a month."""
@@ -152,7 +151,7 @@ class Model:
         self._spend_due_ms = now_ms // HOUR_MS * HOUR_MS + HOUR_MS + MINUTE_MS
         for report in self._spend.finished(now_ms):
             self._push(now_ms, GOOD, AdSpent.topic, {"event_id": self._event_id(), **report})
-            if rng.random() < LATE_REVISION_SHARE:
+            if rng.random() < self._settings.late_revision_share:
                 due_ms = now_ms + rng.randint(*LATE_REVISION_DAYS) * DAY_MS
                 revised = {"event_id": self._event_id(), **self._spend.late_revision(report)}
                 self._push(due_ms, GOOD, AdSpent.topic, revised)

@@ -51,7 +51,7 @@ async def send_paced(
                 await asyncio.sleep(min(FLUSH_PERIOD_S, (record.send_at_ms - reached_ms) / 1000))
         if stopped():
             return
-        sender.add(record.topic, record.key, record.value)
+        sender.add(record.topic, record.key, record.value, timestamp_ms=record.send_at_ms)
         sent(record)
         if sender.full or time.monotonic() >= flush_due_s:
             await sender.flush()

@@ -107,19 +107,30 @@ class BatchSender:
         finally:
             await self._close()
 
-    def add(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
-        """Put a record into its batch; it goes out with the next ``flush``."""
+    def add(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """Put a record into its batch; it goes out with the next ``flush``.
+
+        ``timestamp_ms`` holds in topics that do not carry the broker's own time; without it that is the present.
+        """
         batches = self._batches[topic, self._partition(topic, key)]
         self._buffered += 1
         self._buffered_bytes += 0 if value is None else len(value)
         if (
             batches
-            and batches[-1].append(timestamp=None, key=key, value=value, headers=headers or []) is not None
+            and batches[-1].append(timestamp=timestamp_ms, key=key, value=value, headers=headers or [])
+            is not None
         ):
             return
         batch = self._producer.create_batch()
         # An empty batch takes a record of any size.
-        batch.append(timestamp=None, key=key, value=value, headers=headers or [])
+        batch.append(timestamp=timestamp_ms, key=key, value=value, headers=headers or [])
         batches.append(batch)
 
     @property

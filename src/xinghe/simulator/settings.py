@@ -18,7 +18,8 @@ class SimulatorSettings:
     ``skew_share``: events whose clock is up to 5 minutes ahead or up to 2 hours behind.
     ``history_share``: sessions whose touches happened up to ``history_days`` ago and come only now.
     ``days_long``: the run is one of days, so that guarantees, matches and shares are settled in it: spend is reported when
-    its hour is over and sometimes revised days later, settings change by the day, and what takes days is waited for.
+    its hour is over, settings change by the day, and what takes days is waited for.
+    ``late_revision_share``: spend reports that are revised days later, in a run of days.
 
     Raises ``ValueError`` that names setting, value and what would be right.
     """
@@ -32,13 +33,21 @@ class SimulatorSettings:
     history_share: float = 0.05
     history_days: int = 30
     days_long: bool = False
+    late_revision_share: float = 0.02
 
     def __post_init__(self) -> None:
         """Refuse what the model cannot do."""
         _check("people", self.people, 2, 10_000_000)
         _check("campaigns", self.campaigns, 1, 100_000)
         _check("history_days", self.history_days, 1, HISTORY_DAYS_MAX)
-        for name in ("bad_share", "duplicate_share", "late_share", "skew_share", "history_share"):
+        for name in (
+            "bad_share",
+            "duplicate_share",
+            "late_share",
+            "skew_share",
+            "history_share",
+            "late_revision_share",
+        ):
             _check(name, getattr(self, name), 0, 0.9)
 
 

@@ -14,7 +14,7 @@ class FakeSender:
         self.flushed = 0
         self.full = False
 
-    def add(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+    def add(self, topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int) -> None:
         self.added.append(value)
 
     async def flush(self) -> None:
