@@ -31,7 +31,7 @@ STOP_TIMEOUT_S: Final = 10.0
 AUDIT_WAIT_S: Final = "120"
 """How long the audit waits until the worker has processed everything."""
 LINE_PERIOD_S: Final = 3.0
-LINE_METRICS: Final = ("views", "ad_clicks", "cart_adds", "orders_micros", "gmv_fen")
+LINE_METRICS: Final = ("views", "ad_clicks", "cart_adds", "orders_micros", "gmv_fen", "spend_fen")
 
 
 class Demo:
@@ -131,20 +131,22 @@ class Demo:
 
 
 async def funnel_line(redis_url: str) -> str:
-    """The funnels to date of all campaigns, added up, in one line; an unknown figure adds nothing."""
+    """The funnels to date of all campaigns, added up, and the open alerts, in one line; an unknown figure adds nothing."""
     redis = open_redis(redis_url)
     try:
         reader = FunnelReader(redis)
         changes = await reader.campaigns()
         totals = await reader.totals([change.campaign_id for change in changes])
+        alerts = await reader.alerts_open()
     finally:
         await redis.aclose()
-    views, ad_clicks, cart_adds, orders_micros, gmv_fen = (
+    views, ad_clicks, cart_adds, orders_micros, gmv_fen, spend_fen = (
         sum(total.get(name) or 0 for total in totals if total is not None) for name in LINE_METRICS
     )
     return (
         f"{len(changes)} campaigns: {views} views, {ad_clicks} ad clicks, {cart_adds} cart adds, "
-        f"{orders_micros / 1_000_000:.0f} orders, GMV {gmv_fen / 100:.2f} yuan"
+        f"{orders_micros / 1_000_000:.0f} orders, GMV {gmv_fen / 100:.2f} yuan, "
+        f"spend {spend_fen / 100:.2f} yuan, {len(alerts)} open alerts"
     )
 
 

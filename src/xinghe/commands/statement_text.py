@@ -74,9 +74,9 @@ def print_text(statement: Statement) -> None:
     )
     # As text: an id may hold what rich would take for markup.
     console.print(Text(head, style="bold"))
-    console.print(_postings(statement))
-    console.print(_owed(statement))
-    console.print(_balances(statement))
+    for table in (_postings(statement), _owed(statement), _balances(statement)):
+        console.print()
+        console.print(table)
 
 
 def harmless(text: str) -> str:
