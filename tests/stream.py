@@ -8,19 +8,22 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from redis import Redis
 
 from streams.settings import ENV_PREFIX
 from streams.topic_admin import create_topics
-from streams.topics import topic_specs
+from streams.topics import PARTITIONS_DEFAULT, TopicSpec, topic_specs
 from tests.conftest import LIB_DIR
 from xinghe.commands.lag import unprocessed_records
+from xinghe.domain.events import SOURCE_EVENTS
 from xinghe.embedded import EmbeddedServices
 from xinghe.processes import start_child, stop_child
 
@@ -63,15 +66,16 @@ class Traffic:
 class Stream:
     """Use it as a context manager, on the main thread: its processes die with the thread that starts them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, topics: Sequence[TopicSpec] | None = None) -> None:
         self.folder = folder
+        self._topics = topic_specs() if topics is None else topics
         self.services = EmbeddedServices(folder / "services", lib_dir=LIB_DIR)
         self._runs = 0
 
     def __enter__(self) -> Self:
         self.services.__enter__()
         try:
-            asyncio.run(create_topics(self.kafka, topic_specs()))
+            asyncio.run(create_topics(self.kafka, self._topics))
         except BaseException:
             self.services.close()
             raise
@@ -141,9 +145,44 @@ class Stream:
         assert not report["notices"]["campaigns"], "the audit must compare every campaign"
         return report
 
+    def forget(self) -> None:
+        """All that the stream wrote is gone, and the source topics are to be read from their start. No worker may run."""
+        asyncio.run(_delete_outputs(self.kafka))
+        asyncio.run(create_topics(self.kafka, self._topics))
+        asyncio.run(_rewind(self.kafka))
+        with self.redis() as redis:
+            redis.flushall()
+
     def lag(self) -> int:
         """Source records and deltas that are not committed yet."""
         return asyncio.run(unprocessed_records(self.kafka, GROUP))
+
+
+async def _delete_outputs(kafka: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        outputs = {topic for topic in await admin.list_topics() if topic.startswith("xinghe.")}
+        await admin.delete_topics(list(outputs))
+        async with asyncio.timeout(30):
+            # The broker does not say when a topic is gone, it has to be asked.
+            while outputs & set(await admin.list_topics()):
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
+
+
+async def _rewind(kafka: str) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=GROUP, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [
+            TopicPartition(topic, number) for topic in SOURCE_EVENTS for number in range(PARTITIONS_DEFAULT)
+        ]
+        consumer.assign(partitions)
+        await consumer.commit(dict.fromkeys(partitions, 0))
+    finally:
+        await consumer.stop()
 
 
 def totals(redis: Redis) -> dict[str, int]:

@@ -1,0 +1,110 @@
+"""Days of money in seconds: what is booked is right, and the same when the log is read again from its start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import cast
+
+import pytest
+from redis import Redis
+
+from streams.topics import TopicSpec, topic_specs
+from tests.stream import Stream
+from tests.workers import Supervisor, supervised
+from xinghe.commands.ledger_reading import decoded, ledger_records
+from xinghe.domain.events import SOURCE_EVENTS
+
+pytestmark = pytest.mark.integration
+
+TOPICS = [
+    TopicSpec(
+        spec.name,
+        spec.partitions,
+        {
+            **spec.config,
+            "message.timestamp.type": "CreateTime",
+            "cleanup.policy": "delete",
+            "retention.ms": "-1",
+        }
+        if spec.name in SOURCE_EVENTS
+        else spec.config,
+    )
+    for spec in topic_specs()
+]
+"""The log looks as if it had been written in those days, and not in seconds; no settings are lost to compaction."""
+DAYS = 16
+"""Two guarantees of each campaign and a spend match are settled in them."""
+DAYS_PER_SECOND = 1
+RATE = 1_500
+
+Ledger = dict[str, list[bytes]]
+"""Campaign to its entries, in their order."""
+Positions = dict[str, dict[str, str]]
+
+
+def test_days_are_settled_and_a_second_reading_writes_the_same_ledger(tmp_path: Path) -> None:
+    with Stream(tmp_path, TOPICS) as stream, stream.redis() as redis:
+        with supervised(stream, "w1") as supervisor:
+            simulated = stream.run(
+                "simulate", "--days-per-second", str(DAYS_PER_SECOND), "--duration", str(DAYS / DAYS_PER_SECOND),
+                "--rate", str(RATE), "--campaigns", "8", "--seed", "31",
+                watch=supervisor.watch,
+            )  # fmt: skip
+            assert simulated.exit_code == 0, simulated.err
+            audited(stream, supervisor)
+            live, told = ledger(stream), positions(redis)
+            settled(stream, live, supervisor)
+
+            redis.flushall()
+            supervisor.watch(lambda: positions(redis) == told, 10, "the positions are back in Redis")
+            assert not supervisor.restarts
+
+        stream.forget()
+        with supervised(stream, "w2") as supervisor:
+            audited(stream, supervisor)
+            again = ledger(stream)
+            assert positions(redis) == told
+
+    assert again.keys() == live.keys()
+    for campaign_id, entries in live.items():
+        assert again[campaign_id] == entries, campaign_id
+
+
+def audited(stream: Stream, supervisor: Supervisor) -> None:
+    """Everything is processed and as recomputed, also what the audit only gives notice of."""
+    done = stream.run("audit", "--json", "--wait-s", "60", watch=supervisor.watch)
+    assert done.exit_code == 0, f"{done.out[:5_000]}\n{done.err[-3_000:]}"
+    report = json.loads(done.out)
+    assert report["differences"] == report["notices"]["differences"] == 0, report["notices"]
+    for what in ("ledger_entries", "ledger_amounts", "guarantees"):
+        assert report["compared"][what] > 0, what
+
+
+def settled(stream: Stream, live: Ledger, supervisor: Supervisor) -> None:
+    """All kinds of amounts are booked, and the commands of finance agree with the records."""
+    entries = decoded(asyncio.run(ledger_records(stream.kafka, None)))
+    assert {entry.rule for entry in entries} >= {"spend", "match", "guarantee"}
+    verified = stream.run("ledger", "verify", watch=supervisor.watch)
+    assert verified.exit_code == 0, verified.out
+    assert f"{len(entries):,} entries of {len(live):,} campaigns, 0 things wrong" in verified.err
+    missed = next(entry.campaign_id for entry in entries if entry.rule == "guarantee")
+    statement = stream.run("settle", missed, "--format", "json", watch=supervisor.watch)
+    assert statement.exit_code == 0, statement.err
+    owed = json.loads(statement.out)["owed"]
+    assert owed["merchant_cash_fen"] > 0
+    assert owed["platform_cash_fen"] + owed["platform_credit_fen"] > 0
+
+
+def ledger(stream: Stream) -> Ledger:
+    entries: Ledger = {}
+    for record in asyncio.run(ledger_records(stream.kafka, None)):
+        entries.setdefault((record.key or b"").decode(), []).append(record.value or b"")
+    return entries
+
+
+def positions(redis: Redis) -> Positions:
+    """Where each guarantee stands, as Redis has it."""
+    keys = cast("list[str]", list(redis.scan_iter("xinghe:campaign:*:guarantee")))
+    return {key: cast("dict[str, str]", redis.hgetall(key)) for key in keys}
