@@ -27,6 +27,7 @@ from streams.partitions import partition_of
 from xinghe.domain import events
 from xinghe.domain.delta import Delta, PathDelta, Watermark
 from xinghe.domain.funnel import Changes, Row, decode_window, unpack_key, window_metrics
+from xinghe.domain.guarantee import counted_days
 from xinghe.domain.spend import Report
 from xinghe.domain.timeline import Timeline, timeline_of
 from xinghe.domain.windows import FUTURE_MS, MINUTE_MS, end_ms, is_expired, is_final
@@ -404,9 +405,7 @@ class CampaignsProcessor:
             self._cohorts.drop_expired(watermark_ms)
         self._cohorts.prepare(watermark_ms)
         changes, self._changes = self._changes, Changes()
-        for key, change in changes.by_window(self._timeline).items():
-            if not is_expired(key[1], key[2], watermark_ms):
-                self._windows.add(key, change, self._timeline, version, windows)
+        self._add_to_windows(changes, watermark_ms, version, windows)
         for note_day, counts in changes.notes.items():
             self._notes.add(note_day, counts, watermark_ms)
         for note_day, counts in changes.note_orders.items():
@@ -427,6 +426,14 @@ class CampaignsProcessor:
         if windows or notes or models or positions or alerts:
             arrived_ms, self._arrived_ms = self._arrived_ms, []
             self._committing = Committed(windows, notes, watermark_ms, arrived_ms, models, alerts, positions)
+
+    def _add_to_windows(self, changes: Changes, watermark_ms: int, version: int, windows: Changed) -> None:
+        for key, change in changes.by_window(self._timeline).items():
+            if not is_expired(key[1], key[2], watermark_ms):
+                self._windows.add(key, change, self._timeline, version, windows)
+                # Only now a guarantee of the cost of, say, ad clicks can be told by them.
+                if key[1] == "1d" and counted_days(self._settings(key[0])):
+                    self._money.changed(key[0])
 
     def _retime(self, version: int, windows: Changed) -> None:
         """Correct what was shown by the models that settings have changed."""
