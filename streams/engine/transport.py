@@ -39,7 +39,7 @@ are weeks: handed on at once, they would take the watermark so far ahead that th
 booked without them."""
 FETCH_RECORDS = 8_000
 """Records handed to the event loop's thread at a time, since each crossing costs as much as some ten records."""
-ALIGN_WAIT_S = 0.2
+ALIGN_WAIT_S = 0.5
 """How long a partition that lags but has delivered nothing may hold back the others of its task."""
 
 
