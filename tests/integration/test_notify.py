@@ -216,7 +216,7 @@ async def dead_letters(stream: Stream) -> list[DeadLetter]:
 
 async def test_every_alert_comes_in_order_through_failures_and_kills(stream: Stream) -> None:
     async with hooks("steady", "shaky") as (found, port):
-        steady, shaky = found["steady"], found["shaky"]
+        shaky = found["shaky"]
         shaky.answers = [hang, status(500), status(503, retry_after="1"), hang_up, status(429)] * 2
         notify = Notify(stream, receiver("steady", port) + receiver("shaky", port), group="kills")
         alerts = {f"c{one}": [alert(f"c{one}", number) for number in range(10)] for one in range(6)}
