@@ -68,6 +68,11 @@ class Notifier:
         self._session: aiohttp.ClientSession | None = None
         self._given_up: set[str] = set()
         """Receivers that have used up all tries for an alert; until they take one, each further alert has one try."""
+        for receiver in receivers:
+            # Counters that are there from the start: an increase from nothing is none to Prometheus.
+            metric_defs.NOTIFICATION_FAILURES.labels(receiver.name)
+            for outcome in ("delivered", "undeliverable"):
+                metric_defs.NOTIFICATIONS.labels(receiver.name, outcome)
         self.app = faust.App(
             f"{settings.application_id}-notify",
             broker_commit_interval=COMMIT_S,

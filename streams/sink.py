@@ -162,6 +162,8 @@ class RedisSink:
                     await self._check(writer)
                 await self._write(writer)
             except ServingError as error:
+                metric_defs.REDIS_WRITES.labels("failed").inc()
+                metric_defs.REDIS_PENDING.labels(str(self._partition)).set(self._pending())
                 if self._closing.is_set():
                     return
                 if not pause_s:

@@ -121,6 +121,10 @@ class Engine:
         task = self._tasks.pop(key)
         await task.close()
         self._committers.pop(key).cancel()
+        for topic, partition in task.positions:
+            # The next owner tells it; here it would stand still for ever.
+            with contextlib.suppress(KeyError):
+                metrics.LAG_RECORDS.remove(topic, str(partition))
 
     async def _commit_forever(self, task: Task) -> None:
         try:

@@ -38,7 +38,10 @@ def test_only_keys_of_the_specification() -> None:
 
 
 def test_the_services_of_the_demo_are_there() -> None:
-    assert {"kafka", "redis", "topics", "worker", "simulate", "watch", "audit"} == set(SERVICES)
+    assert {name for name, service in SERVICES.items() if service.get("profiles") != ["monitoring"]} == {
+        *("kafka", "redis", "topics", "worker", "simulate", "watch", "audit")
+    }
+    assert {"notify", "prometheus", "alertmanager"} < set(SERVICES)
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
     assert SERVICES["redis"]["image"] == "redis:7"
     assert all(service["image"] == "xinghe:local" for service in OURS.values())
@@ -96,6 +99,41 @@ def test_the_environment_is_settings_of_ours(name: str) -> None:
 
 def test_no_port_is_open_to_the_outside() -> None:
     assert not any("ports" in service for service in SERVICES.values())
+
+
+@pytest.mark.parametrize("name", ["notify", "prometheus", "alertmanager"])
+def test_what_is_mounted_is_there_and_cannot_be_changed(name: str) -> None:
+    for volume in SERVICES[name]["volumes"]:
+        source, _, mode = volume.split(":")
+        assert (ROOT / source).is_dir()
+        assert mode == "ro"
+
+
+def test_prometheus_asks_services_that_there_are() -> None:
+    settings = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    ports = {
+        name: str(service["command"][service["command"].index("--metrics-port") + 1])
+        for name, service in OURS.items()
+        if "--metrics-port" in service["command"]
+    }
+    targets = [
+        target
+        for job in settings["scrape_configs"]
+        for config in job["static_configs"]
+        for target in config["targets"]
+    ]
+
+    assert sorted(targets) == sorted(f"{name}:{port}" for name, port in ports.items())
+
+
+def test_the_receivers_of_the_notifier_are_right_once_they_are_in_the_environment() -> None:
+    named = {name: value for name, value in SERVICES["notify"]["environment"].items() if "ON_CALL" in name}
+    settings = Settings(notify_receivers=str(ROOT / "deploy/notify/receivers.toml"))
+
+    assert set(named) == {"ON_CALL_URL", "ON_CALL_SECRET"}
+    assert settings.read_notify_receivers(
+        {"ON_CALL_URL": "https://example.com/", "ON_CALL_SECRET": "whsec_" + "a" * 32}
+    )
 
 
 def test_the_build_names_a_file_that_is_there() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from streams import metric_defs
 from streams.agents.campaigns import Committed
 from streams.agents.changed import Changed
 from streams.sink import RedisSink
@@ -150,6 +151,7 @@ async def test_commits_while_redis_is_away_are_shown_as_if_it_had_been_there(
 ) -> None:
     is_away, tried, refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
     write = FunnelWriter.write
+    failed_before = metric_defs.REDIS_WRITES.labels("failed")._value.get()
 
     async def write_unless_away(writer: FunnelWriter, sequence: int, commit: CommitWrite) -> Outcome:
         if is_away.is_set():
@@ -181,6 +183,7 @@ async def test_commits_while_redis_is_away_are_shown_as_if_it_had_been_there(
         return await shown_version(redis) == "3"
 
     await until(is_last_shown)
+    assert metric_defs.REDIS_WRITES.labels("failed")._value.get() == failed_before + 1
     assert not sink.needs_all()
     assert await total_shown(redis) == window_metrics("total", row(3, 7))
     (note,) = await FunnelReader(redis).notes_of_day("c1", 0)
