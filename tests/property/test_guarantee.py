@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from xinghe.domain.cohorts import CohortRow
 from xinghe.domain.counted import day_start_ms
@@ -279,7 +280,8 @@ def test_the_order_in_which_facts_came_does_not_matter(
         return position(some, D0, known, D0 + 3)
 
     came = data.draw(st.permutations(facts.settings))
-    shuffled = facts._replace(
+    shuffled = replace(
+        facts,
         settings=sorted(came, key=lambda setting: setting.effective_ms),
         reports=data.draw(st.permutations(facts.reports)),
         cohorts=data.draw(st.permutations(facts.cohorts)),

@@ -248,7 +248,7 @@ def test_the_books_balance_and_do_not_depend_on_the_order_of_rows_or_on_what_com
         random.sample(known.cohorts, len(known.cohorts)),
     )
     shuffled = Bookkeeper()
-    shuffled.book(known._replace(reports=reports, cohorts=rows), range(FIRST, LAST))
+    shuffled.book(msgspec.structs.replace(known, reports=reports, cohorts=rows), range(FIRST, LAST))
     encode = msgspec.json.encode
     assert [encode(entry) for entry in shuffled.entries] == [encode(entry) for entry in at_once.entries]
     for day in range(FIRST, LAST):

@@ -25,7 +25,7 @@ policy             spend     GMV, conv.   earned    spend / earned    payout
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
@@ -265,7 +265,11 @@ def _earned(facts: MoneyFacts, days: Sequence[ObservedDay], until_day: int) -> E
     """What the observed days have brought on days up to ``until_day``."""
     policy = days[0].policy
     by_day = {observed.day: observed for observed in days}
-    rows = _rows_that_count(facts.cohorts, by_day, days[-1].day + policy.backfill_days, until_day)
+    rows = [
+        row
+        for observed in days
+        for row in _rows_that_count(facts, observed, days[-1].day + policy.backfill_days, until_day)
+    ]
     amounts: Counter[int] = Counter()
     conversions_micros: Counter[int] = Counter()
     for row in rows:
@@ -292,16 +296,14 @@ def _earned(facts: MoneyFacts, days: Sequence[ObservedDay], until_day: int) -> E
 
 
 def _rows_that_count(
-    cohorts: Iterable[CohortRow], by_day: Mapping[int, ObservedDay], order_day_max: int, until_day: int
+    facts: MoneyFacts, observed: ObservedDay, order_day_max: int, until_day: int
 ) -> list[CohortRow]:
-    """The credit of observed days: by the model and the lag of the touch's day, and on days up to ``until_day``."""
+    """The credit of an observed day: by the model and the lag of the touch's day, and on days up to ``until_day``."""
+    order_day_max = min(observed.day + observed.roi_lag_days, order_day_max)
     return [
         row
-        for row in cohorts
-        if (observed := by_day.get(row.touch_day)) is not None
-        and row.model == observed.model
-        and row.order_day <= min(row.touch_day + observed.roi_lag_days, order_day_max)
-        and row.day <= until_day
+        for row in facts.touched.get(observed.day, ())
+        if row.model == observed.model and row.order_day <= order_day_max and row.day <= until_day
     ]
 
 

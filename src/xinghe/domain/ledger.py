@@ -7,14 +7,13 @@ from typing import Final, NamedTuple, get_args
 
 from msgspec import Struct
 
-from xinghe.domain.counted import day_number, day_start_ms
+from xinghe.domain.counted import day_start_ms
 from xinghe.domain.dates import date_of, days_from
 from xinghe.domain.due import CORRECTED_DAYS, Due, is_booked
 from xinghe.domain.guarantee import guarantees_of, position
-from xinghe.domain.money_facts import MoneyFacts
+from xinghe.domain.money_facts import MoneyFacts, spend_on
 from xinghe.domain.outputs import Account, LedgerEntry, LedgerRule
 from xinghe.domain.revenue_share import clawbacks_due, shares_due
-from xinghe.domain.spend import Report, anchor_of, counting, known_day
 from xinghe.domain.spend_match import matches_due
 from xinghe.domain.terms import policy_of, terms_of
 
@@ -172,26 +171,19 @@ def _amount(of: Due | Booked | None) -> tuple[int, Account, Account] | None:
 
 def _spend_due(facts: MoneyFacts, day: int) -> list[Due]:
     """The spend of each day, from the reports that are known, ascending."""
-    hours: dict[int, list[Report]] = {}
-    anchor_ms = anchor_of(facts.reports) if facts.reports else 0
-    for report in facts.reports:
-        if is_booked(day_number(report.hour_start_ms), day) and known_day(report, anchor_ms) <= day:
-            hours.setdefault(report.hour_start_ms, []).append(report)
-    spend_fen: dict[int, list[int]] = {}
-    for hour_start_ms, reports in hours.items():
-        spend_fen.setdefault(day_number(hour_start_ms), []).append(counting(reports).spend_fen)
+    days = [spend_day for spend_day in facts.spend if is_booked(spend_day, day)]
     return [
         Due(
             rule="spend",
             period=date_of(spend_day),
-            amount_fen=sum(of_hours),
+            amount_fen=spend.spend_fen,
             debit="merchant:ad_expense",
             credit="platform:ad_revenue",
-            basis={"spend_fen": sum(of_hours), "hours_reported": len(of_hours)},
+            basis={"spend_fen": spend.spend_fen, "hours_reported": spend.hours_reported},
             due_day=spend_day,
         )
-        for spend_day, of_hours in sorted(spend_fen.items())
-        if sum(of_hours) > 0
+        for spend_day in days
+        if (spend := spend_on(facts, spend_day, day)) is not None and spend.spend_fen > 0
     ]
 
 

@@ -1,17 +1,34 @@
-"""What the money of a campaign is computed from, and its spend as known on a day (ARCHITECTURE.md, R18)."""
+"""What the money of a campaign is computed from, and what of it is known on a day (ARCHITECTURE.md, R18).
+
+Days of many campaigns are booked one after another, each from some thousand reports and cohorts: they are sorted by day
+once, and each day and each rule looks only at the days that it needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from functools import cached_property
+from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from xinghe.domain.cohorts import CohortRow
-from xinghe.domain.counted import day_number
 from xinghe.domain.events import CampaignConfigured
-from xinghe.domain.spend import Report, anchor_of, counting, known_day
+from xinghe.domain.spend import DaySpend, Report, spend_by_day
 
 
-class MoneyFacts(NamedTuple):
+class Ordered(Struct):
+    """What the orders of one day come to by one model; refunds by their day."""
+
+    orders_micros: int = 0
+    gmv_fen: int = 0
+    refund_fen_by_day: dict[int, int] = {}
+
+
+_NO_ORDERS: Final = Ordered()
+
+
+class MoneyFacts(Struct, frozen=True, dict=True):
     """All that is known of a campaign's money; days are numbers of `counted.day_number`."""
 
     campaign_id: str
@@ -24,6 +41,39 @@ class MoneyFacts(NamedTuple):
     counted: Mapping[int, Mapping[str, int]]
     """By day the counted metrics of its ``1d`` window; a day without a window is absent."""
 
+    @cached_property
+    def spend(self) -> dict[int, list[DaySpend]]:
+        """The spend of each day that has a report, ascending by day, as it became known."""
+        return spend_by_day(self.reports)
+
+    @cached_property
+    def touched(self) -> dict[int, list[CohortRow]]:
+        """The cohorts by the day of the touch."""
+        by_day: dict[int, list[CohortRow]] = {}
+        for row in self.cohorts:
+            by_day.setdefault(row.touch_day, []).append(row)
+        return by_day
+
+    @cached_property
+    def ordered(self) -> dict[int, dict[int, Ordered]]:
+        """What orders come to, by the day of the order and the model."""
+        by_day: dict[int, dict[int, Ordered]] = {}
+        for _, order_day, day, model, orders_micros, gmv_fen, refund_fen in self.cohorts:
+            models = by_day.setdefault(order_day, {})
+            known = models.get(model)
+            if known is None:
+                known = models[model] = Ordered()
+            known.orders_micros += orders_micros
+            known.gmv_fen += gmv_fen
+            if refund_fen:
+                refunds = known.refund_fen_by_day
+                refunds[day] = refunds.get(day, 0) + refund_fen
+        return by_day
+
+    def ordered_on(self, day: int, model: int) -> Ordered:
+        """What the orders of a day come to by a model."""
+        return self.ordered.get(day, {}).get(model, _NO_ORDERS)
+
 
 class SpendKnown(NamedTuple):
     """The spend of some days, and of how many of their hours it is known; 0 fen where none is."""
@@ -33,16 +83,20 @@ class SpendKnown(NamedTuple):
     hours: int
 
 
-def spend_of(facts: MoneyFacts, first_day: int, last_day: int, known: int | None) -> SpendKnown:
-    """The spend of the days from ``first_day`` to ``last_day`` by the reports known on day ``known``.
+def spend_on(facts: MoneyFacts, day: int, known: int | None) -> DaySpend | None:
+    """The spend of a day by the reports known on day ``known``; ``None`` where there is none.
 
-    ``None`` is for all that is known by now. Of each hour the known report with the largest ``(revision, event_id)`` counts.
+    ``None`` for ``known`` is for all that is known by now.
     """
-    by_hour: dict[int, list[Report]] = {}
-    anchor_ms = anchor_of(facts.reports) if facts.reports else 0
-    for report in facts.reports:
-        is_known = known is None or known_day(report, anchor_ms) <= known
-        if is_known and first_day <= day_number(report.hour_start_ms) <= last_day:
-            by_hour.setdefault(report.hour_start_ms, []).append(report)
-    spend_fen = sum(counting(reports).spend_fen for reports in by_hour.values())
-    return SpendKnown(spend_fen, len(by_hour), 24 * (last_day - first_day + 1))
+    steps = facts.spend.get(day, ())
+    return next((step for step in reversed(steps) if known is None or step.known_day <= known), None)
+
+
+def spend_of(facts: MoneyFacts, first_day: int, last_day: int, known: int | None) -> SpendKnown:
+    """The spend of the days from ``first_day`` to ``last_day``, of each as `spend_on` has it."""
+    days = [spend_on(facts, day, known) for day in range(first_day, last_day + 1)]
+    return SpendKnown(
+        sum(day.spend_fen for day in days if day is not None),
+        sum(day.hours_reported for day in days if day is not None),
+        24 * len(days),
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from xinghe.domain.cohorts import CohortRow
 from xinghe.domain.dates import date_of, days_of_month, month_of
 from xinghe.domain.due import Due, is_booked
-from xinghe.domain.money_facts import MoneyFacts
+from xinghe.domain.money_facts import MoneyFacts, Ordered
 from xinghe.domain.terms import RevenueShare, Tier, model_of, terms_of
 
 BASIS_POINTS = 10_000
@@ -70,12 +70,7 @@ def share_fen(tiers: Sequence[Tier], net_gmv_fen: int) -> int:
 
 def _months(facts: MoneyFacts) -> Iterator[Month]:
     """The months with orders, ascending, as far as they have terms with a share."""
-    names = {day: month_of(day) for day in {row.order_day for row in facts.cohorts}}
-    rows_of: dict[str, list[CohortRow]] = {}
-    for row in facts.cohorts:
-        rows_of.setdefault(names[row.order_day], []).append(row)
-    for name, rows in sorted(rows_of.items()):
-        days = days_of_month(rows[0].order_day)
+    for days in sorted({days_of_month(day) for day in facts.ordered}, key=lambda days: days.start):
         terms_by_day = {each: terms_of(facts.settings, each) for each in days}
         shares = {
             each: terms.revenue_share
@@ -83,27 +78,17 @@ def _months(facts: MoneyFacts) -> Iterator[Month]:
             if terms is not None and terms.revenue_share is not None
         }
         if shares:
-            models = {each: model_of(facts.settings, each) for each in shares}
             share = shares[min(shares)]
-            yield _month(name, share, days[-1] + share.settle_after_days, rows, models)
+            ordered = [facts.ordered_on(each, model_of(facts.settings, each)) for each in shares]
+            yield _month(month_of(days[0]), share, days[-1] + share.settle_after_days, ordered)
 
 
-def _month(
-    name: str,
-    terms: RevenueShare,
-    settlement_day: int,
-    rows: Sequence[CohortRow],
-    models: Mapping[int, int],
-) -> Month:
-    """``rows`` are those of the month, ``models`` is by order day: those days of the month that have a share."""
-    gmv_fen = 0
-    refund_fen_by_day: dict[int, int] = {}
-    for row in rows:
-        if models.get(row.order_day) == row.model:
-            gmv_fen += row.gmv_fen
-            if row.refund_fen:
-                refund_fen_by_day[row.day] = refund_fen_by_day.get(row.day, 0) + row.refund_fen
-    return Month(name, terms, settlement_day, gmv_fen, refund_fen_by_day)
+def _month(name: str, terms: RevenueShare, settlement_day: int, ordered: Sequence[Ordered]) -> Month:
+    """``ordered`` are those days of the month that have a share, each by its model."""
+    refund_fen_by_day: Counter[int] = Counter()
+    for of_day in ordered:
+        refund_fen_by_day.update(of_day.refund_fen_by_day)
+    return Month(name, terms, settlement_day, sum(of_day.gmv_fen for of_day in ordered), refund_fen_by_day)
 
 
 def _share(month: Month) -> Due:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -57,12 +57,15 @@ def _is_beaten(report: Report, other: Report) -> bool:
     return other.place <= report.place and other.rank >= report.rank
 
 
-def anchor_of(reports: Iterable[Report]) -> int:
+def anchor_of(reports: Sequence[Report]) -> int:
     """How late the first report of a campaign was after the start of its hour, in ms, at least 0.
 
     Raises `ValueError` where there is none.
     """
-    first = min(reports, key=lambda report: report.place)
+    recorded_ms = min(report.recorded_ms for report in reports)
+    first = min(
+        (report for report in reports if report.recorded_ms == recorded_ms), key=lambda one: one.place
+    )
     return max(first.recorded_ms - first.hour_start_ms, 0)
 
 
@@ -73,6 +76,41 @@ def known_day(report: Report, anchor_ms: int) -> int:
     [1, 1, 2]
     """
     return max(day_number(report.hour_start_ms), day_number(report.recorded_ms - REPORTING_MS - anchor_ms))
+
+
+class DaySpend(NamedTuple):
+    """What the spend of a day is by the reports known on ``known_day``, and how many of its hours have one."""
+
+    known_day: int
+    spend_fen: int
+    hours_reported: int
+
+
+def spend_by_day(reports: Sequence[Report]) -> dict[int, list[DaySpend]]:
+    """The spend of each day that has a report, ascending; of a day one for each day on which more became known.
+
+    Of each hour the known report with the largest ``rank`` counts. ``reports`` are all of a campaign, in any order.
+    """
+    anchor_ms = anchor_of(reports) if reports else 0
+    known: dict[int, dict[int, list[Report]]] = {}
+    for report in reports:
+        of_day = known.setdefault(day_number(report.hour_start_ms), {})
+        of_day.setdefault(known_day(report, anchor_ms), []).append(report)
+    return {day: _as_known(known[day]) for day in sorted(known)}
+
+
+def _as_known(reports: Mapping[int, Iterable[Report]]) -> list[DaySpend]:
+    """``reports`` are those of one day, by the day on which they are known first."""
+    by_hour: dict[int, Report] = {}
+    days = []
+    for known in sorted(reports):
+        for report in reports[known]:
+            other = by_hour.get(report.hour_start_ms)
+            if other is None or report.rank > other.rank:
+                by_hour[report.hour_start_ms] = report
+        spend_fen = sum(report.spend_fen for report in by_hour.values())
+        days.append(DaySpend(known, spend_fen, len(by_hour)))
+    return days
 
 
 def spent_of(report: Report | None) -> tuple[int, ...]:

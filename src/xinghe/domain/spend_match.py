@@ -100,5 +100,5 @@ def _due(facts: MoneyFacts, period: Period, day: int) -> Due:
 
 
 def _orders_micros(facts: MoneyFacts, first_day: int, last_day: int) -> int:
-    models = {day: model_of(facts.settings, day) for day in range(first_day, last_day + 1)}
-    return sum(row.orders_micros for row in facts.cohorts if models.get(row.order_day) == row.model)
+    days = range(first_day, last_day + 1)
+    return sum(facts.ordered_on(day, model_of(facts.settings, day)).orders_micros for day in days)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tests.books import facts, ordered, report, setting
 from xinghe.domain.counted import day_start_ms
@@ -81,7 +82,7 @@ def test_orders_count_by_the_model_of_their_day() -> None:
     )
     assert due(known, "2026-11-09") == [("2026-11-01+7d", 10_000)]
     wrong_models = [ordered("2026-11-03", 1, model=2), ordered("2026-11-04", 1, model=0)]
-    assert due(known._replace(cohorts=wrong_models), "2026-11-09") == []
+    assert due(replace(known, cohorts=wrong_models), "2026-11-09") == []
 
 
 #  1 Nov   8 Nov   15 Nov  22 Nov
