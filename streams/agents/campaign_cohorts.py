@@ -69,6 +69,10 @@ class CampaignCohorts:
                 rows += decode_cohorts(self._store.get(_key(campaign_id, day)) or b"")
         return rows
 
+    def first_day(self, campaign_id: str) -> int | None:
+        """The earliest day of orders that a campaign has."""
+        return min(self._days.get(campaign_id, ()), default=None)
+
     def campaigns(self) -> Iterable[str]:
         """The campaigns that have cohorts."""
         return self._days

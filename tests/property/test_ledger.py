@@ -19,7 +19,7 @@ from xinghe.domain.counted import day_number, day_start_ms
 from xinghe.domain.dates import day_of
 from xinghe.domain.due import Due
 from xinghe.domain.events import CampaignConfigured
-from xinghe.domain.ledger import amounts_due
+from xinghe.domain.ledger import amounts_due, days_that_matter
 from xinghe.domain.money_facts import MoneyFacts
 from xinghe.domain.outputs import LedgerEntry
 from xinghe.domain.revenue_share import clawbacks_due, shares_due
@@ -232,6 +232,17 @@ def test_matches_and_shares_are_as_a_plain_reading_has_them(known: MoneyFacts, d
     assert by_period(matches_due(known, day)) == plain_matches(known, day)
     due = by_period(shares_due(known, day)) | by_period(clawbacks_due(known, day))
     assert due == plain_shares(known, day)
+
+
+@settings(deadline=None)
+@given(campaigns, st.integers(FIRST, LAST), st.integers(0, 40))
+def test_days_that_do_not_matter_change_nothing(known: MoneyFacts, day: int, later: int) -> None:
+    spend_day, order_day = days_that_matter(known.settings, day)
+    first = min(known.reports, key=lambda report: report.place, default=None)
+    reports = [one for one in known.reports if day_number(one.hour_start_ms) >= spend_day or one is first]
+    rows = [row for row in known.cohorts if row.order_day >= order_day]
+    cut = facts(known.settings, reports, rows)
+    assert amounts_due(cut, day + later) == amounts_due(known, day + later)
 
 
 @settings(max_examples=25, deadline=None)

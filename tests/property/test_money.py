@@ -13,10 +13,11 @@ from tests.property.money import END_MS, Arrived, World, closing, seeds
 from tests.property.test_stream import LINKED_STEPS, PARTITIONS, STEPS, TICK, Run
 from xinghe.audit.arrivals import Arrivals, bookable_day
 from xinghe.audit.compare_guarantees import FoundPositions, GuaranteeComparison
-from xinghe.audit.compare_ledger import FoundLedger, LedgerComparison, standing_of, unlawful
+from xinghe.audit.compare_ledger import LedgerComparison
 from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Findings
 from xinghe.audit.intake import JOURNEY_TOPICS, Intake
+from xinghe.audit.ledger_laws import FoundLedger, standing_of, unlawful
 from xinghe.audit.money import amounts, expected_entries
 from xinghe.audit.money_facts import MoneyFacts, money_facts
 from xinghe.audit.truth import LIMITS

@@ -1,104 +1,187 @@
-"""The laws of a ledger, checked on its entries alone, and what stands in it against what should (ARCHITECTURE.md, R22)."""
+"""The entries of the ledger, and the laws that they follow by themselves, whatever is due (ARCHITECTURE.md, R22)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
-from xinghe.domain.outputs import LedgerEntry
+import msgspec
+from aiokafka import ConsumerRecord
+from msgspec import Meta, Struct
 
-Key = tuple[str, str]
-"""Rule and period."""
+from xinghe.audit.findings import Difference, Findings
+from xinghe.audit.money import ACCOUNTS, GUARANTEE_CREDIT, GUARANTEE_DEBIT, RULES, DueKey, day_of_text
+from xinghe.audit.record import Place
+from xinghe.domain.counted import day_start_ms
+
+KIND: Final = "ledger"
+LINES: Final = ([1, 2], [3, 4], [1, 2, 3, 4])
+ACCOUNTS_OF: Final = {
+    **{rule: [accounts] for rule, accounts in ACCOUNTS.items()},
+    "guarantee": [(GUARANTEE_DEBIT, credit) for credit in GUARANTEE_CREDIT.values()],
+}
+"""Debit and credit that an amount of each rule may have."""
+
+Wrong = tuple[str, str, Any, Any]
+"""Where, field, expected, found."""
+
+
+class Entry(Struct, frozen=True):
+    """A line of the ledger as ``xinghe.ledger.entry.v1`` has it."""
+
+    entry_id: str
+    journal_id: str
+    campaign_id: str
+    shop_id: str | None
+    number: int
+    rule: Annotated[str, Meta(pattern=f"^({'|'.join(RULES)})$")]
+    period: str
+    day: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    time_ms: int
+    line: Annotated[int, Meta(ge=1, le=4)]
+    account: str
+    amount_fen: int
+    reverses: str | None
+    basis: dict[str, Any] | None
+
+    @property
+    def key(self) -> DueKey:
+        """What the amount is for."""
+        return DueKey(self.rule, self.period)
+
+
+_decode = msgspec.json.Decoder(Entry).decode
 
 
 class Standing(NamedTuple):
-    """An amount due and its accounts."""
+    """The amount that stands for a rule and period, and the journal that booked it."""
 
     amount_fen: int
     debit: str
     credit: str
+    journal_id: str
 
 
-def broken_laws(campaign_id: str, entries: Sequence[LedgerEntry]) -> Iterator[str]:
-    """What is wrong with the entries of a campaign, in their order, a sentence each."""
-    yield from _wrong_entries(campaign_id, entries)
-    stands: dict[Key, list[LedgerEntry]] = {}
+class FoundLedger:
+    """The entries of each campaign in their order, about 1 KB each.
+
+    ``booked_ms`` is, for each campaign, when the first entry of its last day was written.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[str, list[Entry]] = {}
+        self.booked_ms: dict[str, int] = {}
+        self.wrong: list[Difference] = []
+
+    def add(self, record: ConsumerRecord) -> None:
+        """Take one record; those of one campaign come in their order."""
+        where = str(Place(record.topic, record.partition, record.offset))
+        try:
+            entry = _decode(record.value or b"")
+            day_of_text(entry.day)
+        except (msgspec.DecodeError, ValueError) as error:
+            self.wrong.append(Difference(KIND, where, "value", "an entry", str(error)))
+            return
+        if record.key != entry.campaign_id.encode():
+            self.wrong.append(Difference(KIND, where, "key", entry.campaign_id, repr(record.key)))
+        entries = self.entries.setdefault(entry.campaign_id, [])
+        if not entries or entries[-1].day != entry.day:
+            self.booked_ms[entry.campaign_id] = record.timestamp
+        entries.append(entry)
+
+
+def compare_laws(found: FoundLedger, findings: Findings) -> None:
+    """Look at the entries of every campaign by themselves."""
+    for difference in found.wrong:
+        findings.add(difference)
+    for campaign_id, entries in sorted(found.entries.items()):
+        findings.compared["ledger_entries"] += len(entries)
+        for where, field, expected, value in unlawful(campaign_id, entries):
+            findings.add(Difference(KIND, where, field, expected, value), campaign_id=campaign_id)
+
+
+def standing_of(entries: Sequence[Entry]) -> dict[DueKey, Standing]:
+    """What stands once all journals are booked, one after the other."""
+    standing: dict[DueKey, Standing] = {}
+    for _, lines in groupby(entries, key=lambda entry: entry.journal_id):
+        by_line = {entry.line: entry for entry in lines}
+        key = next(iter(by_line.values())).key
+        new = _new_amount(by_line)
+        if new is not None:
+            standing[key] = new
+        else:
+            standing.pop(key, None)
+    return standing
+
+
+def _new_amount(by_line: Mapping[int, Entry]) -> Standing | None:
+    if 1 not in by_line or 2 not in by_line:
+        return None
+    debit, credit = by_line[1], by_line[2]
+    return Standing(debit.amount_fen, debit.account, credit.account, debit.journal_id)
+
+
+def unlawful(campaign_id: str, entries: Sequence[Entry]) -> Iterator[Wrong]:
+    """What is wrong with the entries of a campaign by themselves, whatever is due."""
+    for number, entry in enumerate(entries, 1):
+        yield from _wrong_entry(campaign_id, number, entry)
+    standing: dict[DueKey, Standing] = {}
+    last_place: tuple[Any, ...] = ()
     for journal_id, group in groupby(entries, key=lambda entry: entry.journal_id):
         lines = list(group)
-        key = (lines[0].rule, lines[0].period)
-        yield from _wrong_journal(journal_id, lines)
-        yield from _wrong_reversal(journal_id, lines, stands.get(key, []))
-        stands[key] = [line for line in lines if line.line in {1, 2}]
-
-
-def standing(entries: Sequence[LedgerEntry]) -> dict[Key, Standing]:
-    """What stands for each rule and period after all entries."""
-    stands: dict[Key, Standing] = {}
-    for _, group in groupby(entries, key=lambda entry: entry.journal_id):
-        lines = {entry.line: entry for entry in group}
-        entry = next(iter(lines.values()))
-        if 1 in lines and 2 in lines:
-            stands[entry.rule, entry.period] = Standing(
-                lines[1].amount_fen, lines[1].account, lines[2].account
-            )
+        key = lines[0].key
+        place = (lines[0].day, *key.place)
+        if place <= last_place:
+            yield journal_id, "place", "after the journal before, by day, rule and period", "before it"
+        last_place = place
+        yield from _wrong_journal(journal_id, lines, standing.get(key))
+        new = _new_amount({entry.line: entry for entry in lines})
+        if new is None:
+            standing.pop(key, None)
         else:
-            stands.pop((entry.rule, entry.period), None)
-    return stands
+            standing[key] = new
 
 
-def unequal(entries: Sequence[LedgerEntry], recomputed: Mapping[Key, Standing]) -> Iterator[str]:
-    """Where what stands in a campaign's ledger is not what a recomputation from the source topics says, a sentence each."""
-    stands = standing(entries)
-    for key in sorted(stands.keys() | recomputed.keys()):
-        if stands.get(key) != recomputed.get(key):
-            rule, period = key
-            yield f"{rule} {period}: {_told(stands.get(key))} is booked, {_told(recomputed.get(key))} is due"
+def _wrong_entry(campaign_id: str, number: int, entry: Entry) -> Iterator[Wrong]:
+    journal_id = f"{campaign_id}|{entry.rule}|{entry.period}|{entry.day}"
+    expected = {
+        "journal_id": journal_id,
+        "entry_id": f"{journal_id}|{entry.line}",
+        "number": number,
+        "time_ms": day_start_ms(day_of_text(entry.day) + 1),
+    }
+    for field, value in expected.items():
+        if getattr(entry, field) != value:
+            yield entry.entry_id, field, value, getattr(entry, field)
+    if (entry.basis is not None) != (entry.line <= 2):
+        yield entry.entry_id, "basis", "figures" if entry.line <= 2 else None, entry.basis
 
 
-def _told(of: Standing | None) -> str:
-    return "nothing" if of is None else f"{of.amount_fen} fen from {of.debit} to {of.credit}"
-
-
-def _wrong_entries(campaign_id: str, entries: Sequence[LedgerEntry]) -> Iterator[str]:
-    seen: set[str] = set()
-    for number, entry in enumerate(entries, 1):
-        journal_id = f"{campaign_id}|{entry.rule}|{entry.period}|{entry.day}"
-        if entry.campaign_id != campaign_id:
-            yield f"{entry.entry_id}: is of campaign {entry.campaign_id}, found under the key of {campaign_id}"
-        if entry.number != number:
-            yield f"{entry.entry_id}: has number {entry.number}, must have {number}"
-        if entry.journal_id != journal_id:
-            yield f"{entry.entry_id}: has journal_id {entry.journal_id}, must have {journal_id}"
-        if entry.entry_id != f"{journal_id}|{entry.line}":
-            yield f"{entry.entry_id}: must have the entry_id {journal_id}|{entry.line}"
-        if entry.entry_id in seen:
-            yield f"{entry.entry_id}: is there twice"
-        seen.add(entry.entry_id)
-
-
-def _wrong_journal(journal_id: str, lines: Sequence[LedgerEntry]) -> Iterator[str]:
-    if [line.line for line in lines] not in ([1, 2], [3, 4], [1, 2, 3, 4]):
-        yield f"{journal_id}: has lines {[line.line for line in lines]}, must have 1 and 2, 3 and 4, or all four"
-    difference_fen = sum(line.amount_fen for line in lines)
-    if difference_fen:
-        yield f"{journal_id}: does not balance, debits less credits are {difference_fen} fen"
-    for line in lines:
-        if (line.amount_fen > 0) != (line.line in {1, 3}):
-            side = "a debit, above 0" if line.line in {1, 3} else "a credit, below 0"
-            yield f"{line.entry_id}: has {line.amount_fen} fen, but is {side}"
-
-
-def _wrong_reversal(
-    journal_id: str, lines: Sequence[LedgerEntry], stands: Sequence[LedgerEntry]
-) -> Iterator[str]:
-    """``stands`` are the lines 1 and 2 of the journal that stood before, none where nothing did."""
-    must = ", ".join(sorted({line.journal_id for line in stands})) or "nothing"
-    reversal = [line for line in lines if line.line in {3, 4}]
-    found = ", ".join(sorted({str(line.reverses) for line in reversal})) or "nothing"
-    if found != must:
-        yield f"{journal_id}: reverses {found}, must reverse what stood: {must}"
-    elif [(line.account, -line.amount_fen) for line in reversed(reversal)] != [
-        (line.account, line.amount_fen) for line in stands
-    ]:
-        yield f"{journal_id}: does not take back the amounts of {must}"
+def _wrong_journal(journal_id: str, lines: Sequence[Entry], stands: Standing | None) -> Iterator[Wrong]:
+    """A journal posts a new amount, takes back all that stood before, or both."""
+    numbers = [entry.line for entry in lines]
+    if numbers not in LINES:
+        yield journal_id, "lines", "1 and 2, 3 and 4, or all four", numbers
+        return
+    if sum(entry.amount_fen for entry in lines) != 0:
+        yield journal_id, "sum", 0, sum(entry.amount_fen for entry in lines)
+    expected: list[tuple[str, int, str | None]] = []
+    new = _new_amount({entry.line: entry for entry in lines})
+    if new is not None:
+        accounts = ACCOUNTS_OF[lines[0].rule]
+        if (new.debit, new.credit) not in accounts:
+            yield journal_id, "accounts", accounts, (new.debit, new.credit)
+        if new.amount_fen <= 0:
+            yield journal_id, "amount_fen", "above 0", new.amount_fen
+        expected += [(new.debit, new.amount_fen, None), (new.credit, -new.amount_fen, None)]
+        if stands is not None and new[:3] == stands[:3]:
+            yield journal_id, "amount_fen", "another one than stands already", new.amount_fen
+    if stands is not None:
+        expected += [
+            (stands.credit, stands.amount_fen, stands.journal_id),
+            (stands.debit, -stands.amount_fen, stands.journal_id),
+        ]
+    found = [(entry.account, entry.amount_fen, entry.reverses) for entry in lines]
+    if found != expected:
+        yield journal_id, "entries", expected, found

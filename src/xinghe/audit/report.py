@@ -74,7 +74,7 @@ def as_text(report: Report, apart_shown_max: int = 20) -> Iterator[str]:
     yield f"compared in {report.seconds:.1f} s: {', '.join(compared) or 'nothing, there is nothing yet'}"
     yield from _notices(report, apart_shown_max)
     for difference in findings.shown:
-        yield _line(difference)
+        yield line_of(difference)
     if report.differences > len(findings.shown):
         yield f"... and {report.differences - len(findings.shown):,} more; --limit shows more of them"
     by_kind = ", ".join(f"{kind} {count:,}" for kind, count in sorted(findings.by_kind.items()))
@@ -122,7 +122,7 @@ def _notices(report: Report, shown_max: int) -> Iterator[str]:
         )
     if apart or letters or late:
         yield f"notice: {findings.notices_by_kind.total():,} values differ there"
-        yield from (f"notice:   {_line(difference)}" for difference in findings.notices_shown[:shown_max])
+        yield from (f"notice:   {line_of(difference)}" for difference in findings.notices_shown[:shown_max])
 
 
 def _some(lines: list[str], shown_max: int) -> Iterator[str]:
@@ -131,7 +131,8 @@ def _some(lines: list[str], shown_max: int) -> Iterator[str]:
         yield "notice:   ... and more; --json names all of them"
 
 
-def _line(difference: Difference) -> str:
+def line_of(difference: Difference) -> str:
+    """A difference in a line."""
     return (
         f"{difference.kind}: {difference.where}: {difference.field}: "
         f"expected {_value(difference.expected)}, found {_value(difference.found)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -13,21 +13,20 @@ from redis import Redis
 from xinghe.audit.arrivals import Arrivals
 from xinghe.audit.attributions import FoundAttributions, compare_attributions
 from xinghe.audit.compare_guarantees import FoundPositions, GuaranteeComparison
-from xinghe.audit.compare_ledger import FoundLedger, LedgerComparison
+from xinghe.audit.compare_ledger import LedgerComparison
 from xinghe.audit.compare_models import KIND, FoundModels, ModelsComparison, models_in_redis
 from xinghe.audit.compare_redis import compare_redis
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Findings
 from xinghe.audit.funnel import FoundFunnel, compare_funnel
-from xinghe.audit.intake import JOURNEY_TOPICS, Intake
 from xinghe.audit.journey import Limits
+from xinghe.audit.ledger_laws import FoundLedger
 from xinghe.audit.log import Log
 from xinghe.audit.money_facts import money_facts
-from xinghe.audit.record import SourceRecord
+from xinghe.audit.recompute import SETTLE_PAUSE_S, SETTLE_S, SOURCE_TOPICS, Say, read_all, read_on, recompute
 from xinghe.audit.redis_reading import stored
 from xinghe.audit.report import Report
-from xinghe.audit.truth import Recomputation
 from xinghe.domain.events import (
     ATTRIBUTION_MODEL,
     CAMPAIGN_FUNNEL,
@@ -35,13 +34,8 @@ from xinghe.domain.events import (
     GUARANTEE_POSITION,
     LEDGER_ENTRY,
     ORDER_ATTRIBUTED,
-    AdSpent,
-    CampaignConfigured,
-    PersonLinked,
 )
 
-CAMPAIGN_TOPICS: Final = (CampaignConfigured.topic, AdSpent.topic)
-SOURCE_TOPICS: Final = (*JOURNEY_TOPICS, PersonLinked.topic, *CAMPAIGN_TOPICS)
 TOPICS: Final = (
     *SOURCE_TOPICS,
     ORDER_ATTRIBUTED,
@@ -51,23 +45,6 @@ TOPICS: Final = (
     GUARANTEE_POSITION,
     DEAD_LETTER,
 )
-
-SETTLE_S: Final = 5.0
-"""After the last commit Redis follows within a moment, and the upserts of the funnel within a second or two."""
-SETTLE_PAUSE_S: Final = 0.5
-
-Say = Callable[[str], None]
-
-
-class RecordsGoneError(Exception):
-    """A source topic has lost its first records, so the whole truth cannot be known any more."""
-
-    def __init__(self, partition: TopicPartition, offset: int) -> None:
-        super().__init__(
-            f"the records of {partition.topic}-{partition.partition} before offset {offset} are gone: they "
-            "passed the topic's retention or were deleted. Without them the figures cannot be recomputed; audit "
-            "before the retention passes, or raise it"
-        )
 
 
 class AuditOptions(NamedTuple):
@@ -94,10 +71,10 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
         source_partitions = log.of(SOURCE_TOPICS)
         ends = await log.ends(source_partitions)
         letters = FoundDeadLetters()
-        await _read_all(log, DEAD_LETTER, letters.add)
-        truth, arrivals = await _recompute(log, ends, letters, options, say)
+        await read_all(log, DEAD_LETTER, letters.add)
+        truth, arrivals = await recompute(log, ends, letters, options.limits, say)
         attributions = FoundAttributions(truth.person_of, truth.refused_ids)
-        await _read_all(log, ORDER_ATTRIBUTED, attributions.add)
+        await read_all(log, ORDER_ATTRIBUTED, attributions.add)
         findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
         waiting = compare_dead_letters(truth, letters, findings)
         compare_attributions(truth, attributions, findings)
@@ -113,78 +90,6 @@ async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOp
         arrived=sum(ends_now[partition] - ends[partition] for partition in source_partitions),
         seconds=time.monotonic() - started_s,
     )
-
-
-async def _recompute(
-    log: Log, ends: Mapping[TopicPartition, int], letters: FoundDeadLetters, options: AuditOptions, say: Say
-) -> tuple[Truth, Arrivals]:
-    """The truth: spend and settings, all links, then one partition of the journeys topics after the other.
-
-    Whole journeys are in one, but for those of linked ids. When records came is looked at where there is spend or a
-    setting, which money needs.
-    """
-    begins = await log.begins(ends)
-    for partition, begin in sorted(begins.items()):
-        if begin > 0 and partition.topic != CampaignConfigured.topic:
-            raise RecordsGoneError(partition, begin)
-    too_late = letters.too_late
-    campaigns, links = Intake(), Intake(too_late)
-    await _take(log, campaigns, [each for each in ends if each.topic in CAMPAIGN_TOPICS], begins, ends)
-    say(f"spend and settings: {campaigns.events_in:,} records")
-    await _take(log, links, [each for each in ends if each.topic == PersonLinked.topic], begins, ends)
-    recomputation = Recomputation(options.limits, links.links)
-    arrivals = Arrivals(recomputation.person_of)
-    say(f"identity links: {links.events_in:,} records")
-    journeys = [partition for partition in ends if partition.topic in JOURNEY_TOPICS]
-    numbers = sorted({partition.partition for partition in journeys})
-    for number in numbers:
-        intake = Intake(too_late)
-        await _take(log, intake, [each for each in journeys if each.partition == number], begins, ends)
-        if campaigns.spend or campaigns.told:
-            arrivals.add_partition(number, intake.accepted, intake.recorded_ms)
-        recomputation.add_partition(number, intake.take_accepted())
-        recomputation.add_intake(intake)
-        say(f"partition {number}: {intake.events_in:,} records recomputed")
-    recomputation.add_intake(links)
-    for report in campaigns.spend:
-        recomputation.add_spend(*report)
-    recomputation.add_intake(campaigns)
-    arrivals.add_links(links.links)
-    arrivals.add_campaigns(campaigns.spend, campaigns.told)
-    return recomputation.finish(len(numbers)), arrivals
-
-
-async def _take(
-    log: Log,
-    intake: Intake,
-    partitions: Iterable[TopicPartition],
-    begins: Mapping[TopicPartition, int],
-    ends: Mapping[TopicPartition, int],
-) -> None:
-    async for records in log.read(begins, {partition: ends[partition] for partition in partitions}):
-        intake.add(
-            SourceRecord(
-                record.topic, record.partition, record.offset, record.timestamp, record.key, record.value
-            )
-            for record in records
-        )
-
-
-async def _read_all(log: Log, topic: str, take: Callable[[ConsumerRecord], None]) -> None:
-    """Hand every record of the topic to ``take``."""
-    partitions = log.of([topic])
-    await _read_on(log, await log.begins(partitions), take)
-
-
-async def _read_on(
-    log: Log, begins: Mapping[TopicPartition, int], take: Callable[[ConsumerRecord], None]
-) -> dict[TopicPartition, int]:
-    """Hand the records from ``begins`` on to ``take``; returns where the next reading goes on."""
-    ends = await log.ends(begins)
-    async for records in log.read(begins, ends):
-        for record in records:
-            take(record)
-    return ends
 
 
 async def _compare_figures(
@@ -233,7 +138,7 @@ class _FoundFigures:
     async def read_on(self) -> None:
         """Take what has come."""
         for topic, take in self._takers.items():
-            self._next[topic] = await _read_on(self._log, self._next[topic], take)
+            self._next[topic] = await read_on(self._log, self._next[topic], take)
 
 
 class _Comparisons:

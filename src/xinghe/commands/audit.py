@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,10 @@ from xinghe.commands.connect import (
     wait_for_redis,
 )
 from xinghe.commands.options import json_option, kafka_option, load_settings, redis_option
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+    from xinghe.audit.journey import Limits
 
 
 @click.command("audit")
@@ -89,20 +93,14 @@ async def _audit(
     from redis.exceptions import RedisError
 
     from streams.settings import without_password
-    from xinghe.audit.journey import Limits
     from xinghe.audit.log import MissingTopicsError, topic_partitions
-    from xinghe.audit.run import TOPICS, AuditOptions, RecordsGoneError, audit
+    from xinghe.audit.recompute import RecordsGoneError
+    from xinghe.audit.run import TOPICS, AuditOptions, audit
     from xinghe.commands.lag import wait_until_processed
 
     settings = load_settings()
     login: dict[str, Any] = kafka_client_options()
-    limits = Limits(
-        settings.touch_window_ms,
-        settings.payment_window_ms,
-        journey_events_max,
-        settings.click_over_view,
-        settings.model_channel,
-    )
+    limits = limits_of(settings, journey_events_max)
     options = AuditOptions(limits, limit, settings.model_period_s)
     await wait_for_kafka(bootstrap)
     await wait_for_redis(redis_url)
@@ -125,6 +123,19 @@ async def _audit(
         raise UnavailableError(f"Redis at {shown} failed during the audit: {error}. Run it again.") from error
     finally:
         redis.close()
+
+
+def limits_of(settings: Settings, journey_events_max: int) -> Limits:
+    """By what the stream with these settings attributes, and how many events it keeps of a person."""
+    from xinghe.audit.journey import Limits
+
+    return Limits(
+        settings.touch_window_ms,
+        settings.payment_window_ms,
+        journey_events_max,
+        settings.click_over_view,
+        settings.model_channel,
+    )
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -14,33 +16,45 @@ if TYPE_CHECKING:
     from xinghe.domain.outputs import LedgerEntry
 
 
-async def ledger_records(bootstrap: str, campaign_id: str | None) -> list[ConsumerRecord]:
-    """The committed records of the ledger, of one campaign or of all; those of a campaign in their order.
+async def ledger_records(bootstrap: str, campaign_id: str) -> list[ConsumerRecord]:
+    """The committed records of a campaign's ledger, in their order.
 
     Ends the command where Kafka cannot be read or has no ledger.
     """
-    from aiokafka.errors import KafkaError
-
-    from xinghe.audit.log import Log, MissingTopicsError
+    from xinghe.audit.log import Log
     from xinghe.domain.events import LEDGER_ENTRY
 
-    key = None if campaign_id is None else campaign_id.encode()
+    key = campaign_id.encode()
     await wait_for_kafka(bootstrap)
-    try:
+    with reading(bootstrap):
         log = await Log.open([LEDGER_ENTRY], bootstrap_servers=bootstrap, **kafka_client_options())
         try:
-            partitions = log.of([LEDGER_ENTRY]) if key is None else log.of_key([LEDGER_ENTRY], key)
+            partitions = log.of_key([LEDGER_ENTRY], key)
             begins, ends = await log.begins(partitions), await log.ends(partitions)
             batches = [batch async for batch in log.read(begins, ends)]
         finally:
             await log.close()
+    return [record for batch in batches for record in batch if record.key == key]
+
+
+@contextmanager
+def reading(bootstrap: str) -> Iterator[None]:
+    """End the command where topics are missing, have lost records, or Kafka fails."""
+    from aiokafka.errors import KafkaError
+
+    from xinghe.audit.log import MissingTopicsError
+    from xinghe.audit.recompute import RecordsGoneError
+
+    try:
+        yield
     except MissingTopicsError as error:
         raise click.ClickException(f"{error}. Create them with: xinghe topics create") from error
+    except RecordsGoneError as error:
+        raise click.ClickException(f"{error}.") from error
     except KafkaError as error:
         raise UnavailableError(
             f"Kafka at {bootstrap} failed while it was read: {error!r}. Run it again."
         ) from error
-    return [record for batch in batches for record in batch if key is None or record.key == key]
 
 
 def decoded(records: list[ConsumerRecord]) -> list[LedgerEntry]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from xinghe.domain.counted import day_start_ms
 from xinghe.domain.dates import date_of, days_from
 from xinghe.domain.due import CORRECTED_DAYS, Due, is_booked
+from xinghe.domain.events import CampaignConfigured
 from xinghe.domain.guarantee import guarantees_of, position
 from xinghe.domain.money_facts import MoneyFacts, spend_on
 from xinghe.domain.outputs import Account, LedgerEntry, LedgerRule
@@ -63,6 +64,23 @@ def amounts_due(facts: MoneyFacts, day: int) -> list[Due]:
         *clawbacks_due(facts, day),
         *_guarantees_due(facts, day),
     ]
+
+
+def days_that_matter(settings: Sequence[CampaignConfigured], day: int) -> tuple[int, int]:
+    """The oldest day whose spend, and the oldest whose orders, can matter to what is due on ``day`` or later.
+
+    A clawback is by all orders of its month, and a refund can come long after.
+    """
+    spans = [0]
+    has_share = False
+    for setting in settings:
+        if setting.spend_match is not None:
+            spans.append(setting.spend_match.days + setting.spend_match.settle_after_days)
+        if setting.guarantee is not None:
+            spans.append(policy_of(setting.guarantee).settlement_day)
+        has_share = has_share or setting.revenue_share is not None
+    oldest_day = day - CORRECTED_DAYS - max(spans)
+    return oldest_day, 0 if has_share else oldest_day
 
 
 def book(

@@ -75,7 +75,8 @@ def known_day(report: Report, anchor_ms: int) -> int:
     >>> [known_day(Report(0, 1, "e", 5, None, None, hours * 3_600_000), 3_600_000) for hours in (1, 22, 23)]
     [1, 1, 2]
     """
-    return max(day_number(report.hour_start_ms), day_number(report.recorded_ms - REPORTING_MS - anchor_ms))
+    recorded_ms = report.recorded_ms - REPORTING_MS - anchor_ms
+    return day_number(max(report.hour_start_ms, recorded_ms))
 
 
 class DaySpend(NamedTuple):

@@ -195,7 +195,8 @@ def test_a_tick_books_a_bounded_number_of_days_and_the_next_goes_on(monkeypatch:
     at_once = Stream()
     with_days(at_once)
     at_once.until(at_ms(8, 7))
-    monkeypatch.setattr(campaign_money, "DAYS_PER_TICK", 3)
+    rows = 8  # of each campaign
+    monkeypatch.setattr(campaign_money, "ROWS_PER_TICK", rows + 3 * campaign_money.ROWS_OF_DAY)
     stream = Stream()
     with_days(stream)
     stream.see(at_ms(8, 7))
@@ -364,7 +365,7 @@ def test_settings_that_took_the_guarantee_before_a_crash_take_its_position(
 
 
 def test_a_tick_tells_a_bounded_number_of_positions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign_money, "POSITIONS_PER_TICK", 2)
+    monkeypatch.setattr(campaign_money, "ROWS_PER_TICK", 2 * campaign_money.ROWS_OF_DAY)
     stream = Stream()
     stream.pipeline.feed([configured(campaign_id=f"none{number}") for number in range(9)])
     stream.pipeline.feed([configured(campaign_id=f"c{number}", guarantee=per_click()) for number in range(5)])

@@ -13,9 +13,10 @@ from tests.unit.audit.events import view
 from tests.unit.audit.money import DAY, at_ms, credit, facts, setting, spent
 from tests.unit.audit.test_arrivals import FAR_MS, arrived, seen
 from xinghe.audit.arrivals import Arrivals
-from xinghe.audit.compare_ledger import FoundLedger, LedgerComparison
+from xinghe.audit.compare_ledger import LedgerComparison
 from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Findings
+from xinghe.audit.ledger_laws import FoundLedger
 from xinghe.audit.money import expected_entries
 from xinghe.audit.money_facts import MoneyFacts
 from xinghe.audit.report import Report, as_text

@@ -13,7 +13,8 @@ import pytest
 from xinghe.audit.compare_models import FoundModels, ModelsComparison
 from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Difference, Findings
-from xinghe.audit.run import SETTLE_S, settle_s
+from xinghe.audit.recompute import SETTLE_S
+from xinghe.audit.run import settle_s
 from xinghe.audit.shop_models import Path, PathSum, linear, markov, merged_channels, shapley
 from xinghe.audit.truth import LIMITS, truth_of
 from xinghe.domain.events import AdClicked, CouponClaimed, ModelChannel, NoteViewed, OrderPaid
