@@ -7,14 +7,16 @@ import json
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 from redis import Redis
 
 from streams.topics import TopicSpec, topic_specs
 from tests.stream import Stream
 from tests.workers import Supervisor, supervised
-from xinghe.commands.ledger_reading import decoded, ledger_records
+from xinghe.commands.ledger_reading import ledger_records
 from xinghe.domain.events import SOURCE_EVENTS
+from xinghe.domain.outputs import LedgerEntry
 
 pytestmark = pytest.mark.integration
 
@@ -34,6 +36,7 @@ TOPICS = [
     for spec in topic_specs()
 ]
 """The log looks as if it had been written in those days, and not in seconds; no settings are lost to compaction."""
+CAMPAIGNS = 8
 DAYS = 16
 """Two guarantees of each campaign and a spend match are settled in them."""
 
@@ -46,7 +49,7 @@ def test_days_are_settled_and_a_second_reading_writes_the_same_ledger(tmp_path: 
     with Stream(tmp_path, TOPICS) as stream, stream.redis() as redis:
         # Before any worker runs: at this speed a worker that is busy for a moment is hours late, and books days by what it knew.
         simulated = stream.run(
-            "simulate", "--days-per-second", "4", "--duration", str(DAYS / 4), "--rate", "5000", "--campaigns", "8",
+            "simulate", "--days-per-second", "4", "--duration", str(DAYS / 4), "--rate", "5000", "--campaigns", str(CAMPAIGNS),
             "--seed", "31",
         )  # fmt: skip
         assert simulated.exit_code == 0, simulated.err
@@ -82,7 +85,7 @@ def audited(stream: Stream, supervisor: Supervisor) -> None:
 
 def settled(stream: Stream, booked: Ledger, supervisor: Supervisor) -> None:
     """All kinds of amounts are booked, and the commands of finance agree with the records."""
-    entries = decoded(asyncio.run(ledger_records(stream.kafka, None)))
+    entries = [msgspec.json.decode(value, type=LedgerEntry) for values in booked.values() for value in values]
     assert {entry.rule for entry in entries} >= {"spend", "match", "guarantee"}
     verified = stream.run("ledger", "verify", watch=supervisor.watch)
     assert verified.exit_code == 0, verified.out
@@ -96,10 +99,12 @@ def settled(stream: Stream, booked: Ledger, supervisor: Supervisor) -> None:
 
 
 def ledger(stream: Stream) -> Ledger:
-    entries: Ledger = {}
-    for record in asyncio.run(ledger_records(stream.kafka, None)):
-        entries.setdefault((record.key or b"").decode(), []).append(record.value or b"")
-    return entries
+    return {
+        campaign_id: [
+            record.value or b"" for record in asyncio.run(ledger_records(stream.kafka, campaign_id))
+        ]
+        for campaign_id in (f"c{number:04}" for number in range(CAMPAIGNS))
+    }
 
 
 def positions(redis: Redis) -> Positions:
