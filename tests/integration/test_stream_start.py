@@ -106,5 +106,9 @@ async def _grow(bootstrap: str, topic: str, partitions: int) -> None:
     await admin.start()
     try:
         await admin.create_partitions({topic: NewPartitions(partitions)})
+        # The broker tells of them a moment later.
+        async with asyncio.timeout(30):
+            while len((await admin.describe_topics([topic]))[0]["partitions"]) < partitions:
+                await asyncio.sleep(0.1)
     finally:
         await admin.close()

@@ -189,6 +189,8 @@ def test_without_late_events_the_entries_are_those_of_the_rules_and_of_any_repla
     feed(replay, [each for each in arrived if each.event.topic in CAMPAIGN_TOPICS], other)
     feed(replay, [each for each in arrived if each.event.topic not in CAMPAIGN_TOPICS], other)
     finish(replay)
+    # What is read again after a crash comes in another order, in which an event may be too late: then it is another log.
+    assume(not any(("reason", b"too_late") in sent.headers for sent in replay.pipeline.dead_letters()))
     assert replay.pipeline.ledger() == ledger
 
 
