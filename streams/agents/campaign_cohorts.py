@@ -17,7 +17,7 @@ COHORTS: Final = "cohorts"
 
 
 class CampaignCohorts:
-    """The cohorts of one partition, of each day of orders as long as `1d` windows are kept."""
+    """The cohorts of one partition, of each day of orders for `windows.COHORT_RETENTION_MS`."""
 
     def __init__(self, task: Task) -> None:
         self._store: MemoryStore[bytes] = task.store(COHORTS)
