@@ -87,6 +87,9 @@ class CampaignMoney:
         self._today = 0
         self._last_day = 0
         self._changed: dict[str, None] = {}
+        # Of nearly all campaigns in each commit, so that a tick alone looks at whom it matters to.
+        self._recounting: dict[str, None] = {}
+        self._recounted: dict[str, None] = {}
         self._to_book: dict[str, None] = {}
         self._to_tell: dict[str, None] = {}
         self._told: Positions = {}
@@ -105,8 +108,7 @@ class CampaignMoney:
 
     def counts_changed(self, campaign_id: str) -> None:
         """Counted metrics of a campaign changed, which matter where a guarantee looks at them."""
-        if counted_days(self._settings_of(campaign_id)):
-            self._changed[campaign_id] = None
+        self._recounting[campaign_id] = None
 
     # Time
 
@@ -131,6 +133,10 @@ class CampaignMoney:
         if last_day > self._last_day:
             self._last_day = last_day
             self._to_book |= dict.fromkeys((*self._spend.campaigns(), *self._cohorts.campaigns()))
+        recounted, self._recounted = self._recounted, {}
+        for campaign_id in recounted:
+            if counted_days(self._settings_of(campaign_id)):
+                self._to_tell[campaign_id] = None
         self._book_some()
         return self._tell_some()
 
@@ -251,6 +257,8 @@ class CampaignMoney:
         self._to_book |= self._changed
         self._to_tell |= self._changed
         self._changed = {}
+        self._recounted |= self._recounting
+        self._recounting = {}
         told, self._told = self._told, {}
         for campaign_id, value in told.items():
             if value is None:
