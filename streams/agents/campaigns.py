@@ -299,8 +299,8 @@ class CampaignsProcessor:
             if event is None:
                 continue
             hour_start_ms = event.hour_start_ms
-            recorded_ms = record.timestamp if event.reported_ms is None else event.reported_ms
-            ahead = {"hour_start_ms": hour_start_ms, "reported_ms": recorded_ms}
+            reported_ms = record.timestamp if event.reported_ms is None else event.reported_ms
+            ahead = {"hour_start_ms": hour_start_ms, "reported_ms": reported_ms}
             field = next((name for name in ahead if ahead[name] > record.timestamp + FUTURE_MS), None)
             if field is not None:
                 detail = (
@@ -315,7 +315,7 @@ class CampaignsProcessor:
                 spend_fen=event.spend_fen,
                 impressions=event.impressions,
                 clicks=event.clicks,
-                recorded_ms=recorded_ms,
+                reported_ms=reported_ms,
             )
             change = self._spend.add(event.campaign_id, report)
             self._money.changed(event.campaign_id)

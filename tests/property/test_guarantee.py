@@ -141,12 +141,12 @@ def terms_on(settings_: list[CampaignConfigured], day: int) -> CampaignConfigure
 
 def spend_by(facts: MoneyFacts, first_day: int, last_day: int, known: int) -> int:
     total = 0
-    in_order = sorted(facts.reports, key=lambda report: (report.recorded_ms, report.event_id))
+    in_order = sorted(facts.reports, key=lambda report: (report.reported_ms, report.event_id))
     for hour_ms in range(midnight_ms(first_day), midnight_ms(last_day + 1), HOUR_MS):
         best = None
         for report in in_order:
-            anchor_ms = max(in_order[0].recorded_ms - in_order[0].hour_start_ms, 0)
-            known_ms = max(hour_ms, report.recorded_ms - 6 * HOUR_MS - anchor_ms)
+            anchor_ms = max(in_order[0].reported_ms - in_order[0].hour_start_ms, 0)
+            known_ms = max(hour_ms, report.reported_ms - 6 * HOUR_MS - anchor_ms)
             is_known = report.hour_start_ms == hour_ms and known_ms < midnight_ms(known + 1)
             if is_known and (
                 best is None or (report.revision, report.event_id) > (best.revision, best.event_id)

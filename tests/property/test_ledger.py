@@ -265,7 +265,7 @@ def test_the_books_balance_and_do_not_depend_on_the_order_of_rows_or_on_what_com
     for day in range(FIRST, LAST):
         # No more than what can have come by the end of the day, in any order.
         rows = [row for row in known.cohorts if row.day <= day]
-        told = [one for one in known.reports if one.recorded_ms <= day_start_ms(day + 1) + 7 * HOUR_MS]
+        told = [one for one in known.reports if one.reported_ms <= day_start_ms(day + 1) + 7 * HOUR_MS]
         configured = [one for one in known.settings if day_number(one.effective_ms) <= day]
         random.shuffle(rows)
         random.shuffle(told)

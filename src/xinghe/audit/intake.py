@@ -44,6 +44,11 @@ class SpendReport(NamedTuple):
     event: AdSpent
     recorded_ms: int
 
+    @property
+    def reported_ms(self) -> int:
+        """R18: when it was made; that of its record where it does not say."""
+        return self.recorded_ms if self.event.reported_ms is None else self.event.reported_ms
+
 
 class PlacedRefund(NamedTuple):
     """An accepted refund's record, for the dead letter that it may need."""

@@ -15,7 +15,7 @@ from xinghe.audit.cohorts import CohortKey, Cohorts, CohortSum, cohorts_of
 from xinghe.audit.figures import Truth
 from xinghe.audit.intake import SpendReport
 from xinghe.domain.counted import day_number, day_start_ms
-from xinghe.domain.events import AdSpent, CampaignConfigured
+from xinghe.domain.events import CampaignConfigured
 from xinghe.domain.windows import HOUR_MS
 
 REPORTING_MS: Final = 6 * HOUR_MS
@@ -57,15 +57,17 @@ class MoneyFacts:
         """The spend of the days by what is known at the end of ``known_day``; by all there is where it is ``None``."""
         hours: dict[int, tuple[int, str, int]] = {}
         for day in range(first_day, last_day + 1):
-            for event, recorded_ms in self.reports_by_day.get(day, ()):
-                if known_day is None or self.report_day(event, recorded_ms) <= known_day:
+            for told in self.reports_by_day.get(day, ()):
+                event = told.event
+                if known_day is None or self.report_day(told) <= known_day:
                     report = (event.revision, event.event_id, event.spend_fen)
                     hours[event.hour_start_ms] = max(report, hours.get(event.hour_start_ms, report))
         return sum(spend_fen for _, _, spend_fen in hours.values())
 
-    def report_day(self, event: AdSpent, recorded_ms: int) -> int:
+    def report_day(self, report: SpendReport) -> int:
         """The day from which on a report is known."""
-        return max(day_number(event.hour_start_ms), day_number(recorded_ms - REPORTING_MS - self._anchor_ms))
+        reported_day = day_number(report.reported_ms - REPORTING_MS - self._anchor_ms)
+        return max(day_number(report.event.hour_start_ms), reported_day)
 
     def touched_on(self, day: int) -> list[CohortItem]:
         """The cohorts of a touch day."""
@@ -92,8 +94,8 @@ class MoneyFacts:
 
     @cached_property
     def _anchor_ms(self) -> int:
-        first = min(self.reports, key=lambda report: (report.recorded_ms, report.event.event_id))
-        return max(0, first.recorded_ms - first.event.hour_start_ms)
+        first = min(self.reports, key=lambda report: (report.reported_ms, report.event.event_id))
+        return max(0, first.reported_ms - first.event.hour_start_ms)
 
     @cached_property
     def _by_touch_day(self) -> dict[int, list[CohortItem]]:

@@ -71,10 +71,7 @@ class Recomputation:
         self._truth.watermarks_ms[partition] = newest_ms - OUT_OF_ORDERNESS_MS
 
     def add_spend(self, event: AdSpent, recorded_ms: int) -> None:
-        """R10: of an hour the largest ``(revision, event_id)`` counts; ``recorded_ms`` is the record's timestamp.
-
-        R18: that is when it was reported, unless the report says when.
-        """
+        """R10: of an hour the largest ``(revision, event_id)`` counts; ``recorded_ms`` is the record's timestamp."""
         truth = self._truth
         if (event.campaign_id, event.event_id) in self._spend_event_ids:
             truth.duplicates += 1
@@ -82,8 +79,7 @@ class Recomputation:
         self._spend_event_ids.add((event.campaign_id, event.event_id))
         truth.counted += 1
         reports = truth.all_spend_reports.setdefault(event.campaign_id, [])
-        reported_ms = recorded_ms if event.reported_ms is None else event.reported_ms
-        reports.append(SpendReport(event, reported_ms))
+        reports.append(SpendReport(event, recorded_ms))
         hour = (event.campaign_id, event.hour_start_ms)
         known = truth.spend_reports.get(hour)
         if known is None or (event.revision, event.event_id) > (known.revision, known.event_id):

@@ -15,7 +15,7 @@ REPORTING_MS: Final = 6 * HOUR_MS
 
 
 class Report(Struct, array_like=True, frozen=True, gc=False):
-    """One report of a campaign's hour; ``recorded_ms`` is when it was reported, by itself or its record."""
+    """One report of a campaign's hour; ``reported_ms`` is when it was made: by itself, else the timestamp of its record."""
 
     hour_start_ms: int
     revision: int
@@ -23,7 +23,7 @@ class Report(Struct, array_like=True, frozen=True, gc=False):
     spend_fen: int
     impressions: int | None
     clicks: int | None
-    recorded_ms: int
+    reported_ms: int
 
     @property
     def rank(self) -> tuple[int, str]:
@@ -33,7 +33,7 @@ class Report(Struct, array_like=True, frozen=True, gc=False):
     @property
     def place(self) -> tuple[int, str]:
         """The place among the reports of the campaign, in the order in which they came."""
-        return self.recorded_ms, self.event_id
+        return self.reported_ms, self.event_id
 
 
 def counting(reports: Iterable[Report]) -> Report:
@@ -62,11 +62,11 @@ def anchor_of(reports: Sequence[Report]) -> int:
 
     Raises `ValueError` where there is none.
     """
-    recorded_ms = min(report.recorded_ms for report in reports)
+    reported_ms = min(report.reported_ms for report in reports)
     first = min(
-        (report for report in reports if report.recorded_ms == recorded_ms), key=lambda one: one.place
+        (report for report in reports if report.reported_ms == reported_ms), key=lambda one: one.place
     )
-    return max(first.recorded_ms - first.hour_start_ms, 0)
+    return max(first.reported_ms - first.hour_start_ms, 0)
 
 
 def known_day(report: Report, anchor_ms: int) -> int:
@@ -75,8 +75,8 @@ def known_day(report: Report, anchor_ms: int) -> int:
     >>> [known_day(Report(0, 1, "e", 5, None, None, hours * 3_600_000), 3_600_000) for hours in (1, 22, 23)]
     [1, 1, 2]
     """
-    recorded_ms = report.recorded_ms - REPORTING_MS - anchor_ms
-    return day_number(max(report.hour_start_ms, recorded_ms))
+    reported_ms = report.reported_ms - REPORTING_MS - anchor_ms
+    return day_number(max(report.hour_start_ms, reported_ms))
 
 
 class DaySpend(NamedTuple):

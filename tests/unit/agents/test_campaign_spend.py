@@ -22,7 +22,7 @@ def test_a_report_that_says_when_it_was_made_came_then() -> None:
     pipeline = Pipeline(1)
     event = AdSpent("a", "c1", MIDNIGHT_MS, 7, 1, reported_ms=MIDNIGHT_MS + 2 * HOUR_MS)
     pipeline.feed([event], MIDNIGHT_MS + 90 * HOUR_MS)
-    assert [one.recorded_ms for one in reports(pipeline, "c1")] == [MIDNIGHT_MS + 2 * HOUR_MS]
+    assert [one.reported_ms for one in reports(pipeline, "c1")] == [MIDNIGHT_MS + 2 * HOUR_MS]
 
 
 def test_all_reports_that_may_count_are_kept_with_when_they_came_also_over_a_restart() -> None:
@@ -40,7 +40,7 @@ def test_all_reports_that_may_count_are_kept_with_when_they_came_also_over_a_res
     pipeline.settle()
     for _ in range(2):
         assert [
-            (one.event_id, (one.recorded_ms - MIDNIGHT_MS) // HOUR_MS) for one in reports(pipeline, "c1")
+            (one.event_id, (one.reported_ms - MIDNIGHT_MS) // HOUR_MS) for one in reports(pipeline, "c1")
         ] == [("a", 1), ("b", 30), ("d", 6)]
         assert [
             (one.event_id, one.spend_fen, one.impressions, one.clicks) for one in reports(pipeline, "c2")

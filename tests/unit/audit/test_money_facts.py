@@ -44,8 +44,8 @@ def test_a_report_is_known_by_how_much_later_than_the_first_it_comes(late_hours:
     first = SpendReport(AdSpent("a", "c1", at_ms(0), 1, 0), at_ms(100))
     late = AdSpent("b", "c1", at_ms(0), 2, 1)
     known = MoneyFacts("c1", [], [first, SpendReport(late, at_ms(100) + late_hours * HOUR_MS)], {}, {})
-    assert known.report_day(late, at_ms(100) + late_hours * HOUR_MS) == DAY + day
-    assert known.report_day(AdSpent("c", "c1", at_ms(3), 2, 1), at_ms(100)) == DAY + 3
+    assert known.report_day(known.reports[1]) == DAY + day
+    assert known.report_day(SpendReport(AdSpent("c", "c1", at_ms(3), 2, 1), at_ms(100))) == DAY + 3
 
 
 def test_of_an_hour_the_known_report_of_the_largest_revision_counts() -> None:

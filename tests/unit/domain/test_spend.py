@@ -20,8 +20,8 @@ DAY = day_number(MIDNIGHT_MS)
 
 def report(event_id: str, revision: int, hour: float, recorded_hour: float, spend_fen: int = 5) -> Report:
     hour_start_ms = MIDNIGHT_MS + int(hour * HOUR_MS)
-    recorded_ms = MIDNIGHT_MS + int(recorded_hour * HOUR_MS)
-    return Report(hour_start_ms, revision, event_id, spend_fen, None, None, recorded_ms)
+    reported_ms = MIDNIGHT_MS + int(recorded_hour * HOUR_MS)
+    return Report(hour_start_ms, revision, event_id, spend_fen, None, None, reported_ms)
 
 
 def kept(reports: Iterable[Report]) -> list[Report]:
@@ -55,7 +55,7 @@ class TestKnownDay:
 
     def test_a_log_that_was_loaded_long_after_its_time_settles_as_one_in_time(self) -> None:
         in_time = [report("a", 1, 0, 1), report("b", 2, 0, 31), report("c", 1, 23, 24)]
-        late = [structs.replace(one, recorded_ms=one.recorded_ms + 50 * DAY_MS) for one in in_time]
+        late = [structs.replace(one, reported_ms=one.reported_ms + 50 * DAY_MS) for one in in_time]
         days = [[known_day(one, anchor_of(reports)) for one in reports] for reports in (in_time, late)]
         assert days == [[DAY, DAY + 1, DAY]] * 2
 
