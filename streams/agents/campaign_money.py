@@ -17,7 +17,7 @@ from streams.partitions import partition_of
 from xinghe.domain.alerts import Outlook
 from xinghe.domain.counted import day_number, day_start_ms
 from xinghe.domain.events import GUARANTEE_POSITION, LEDGER_ENTRY
-from xinghe.domain.guarantee import counted_days, guarantees_of
+from xinghe.domain.guarantee import MICROS, counted_days, guarantees_of
 from xinghe.domain.ledger import Booked, Books, Key, amounts_due, book, days_that_matter
 from xinghe.domain.money_facts import MoneyFacts
 from xinghe.domain.outputs import GuaranteePosition
@@ -43,8 +43,6 @@ ROWS_OF_DAY: Final = 500
 """As much time as so many rows take, a day takes to be booked, or a position to be told, once these are sorted."""
 FORECAST_DAYS: Final = 90
 """The days behind today whose touches tell how credit grows with time."""
-
-ROI_MICROS: Final = 1_000_000
 
 Positions = dict[str, bytes | None]
 """Campaign to the record of its guarantee's position, ``None`` where it has none any more."""
@@ -244,7 +242,7 @@ class CampaignMoney:
         gmv_fen, high_fen, spend_fen, target_micros = figures
         if gmv_fen is None or high_fen is None or spend_fen is None or target_micros is None:
             return None
-        return Outlook(gmv_fen, high_fen, spend_fen * target_micros // ROI_MICROS)
+        return Outlook(gmv_fen, high_fen, spend_fen * target_micros // MICROS)
 
     def _send(self, topic: str, campaign_id: str, value: bytes | None) -> None:
         key = campaign_id.encode()

@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xinghe.commands.amounts import yuan
 from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES, SPENT_NAMES
 from xinghe.domain.rates import RATES, rate
 from xinghe.domain.windows import SHANGHAI_OFFSET_MS
@@ -225,10 +226,7 @@ def _yuan(fen: int | None) -> str:
     >>> _yuan(123_456_789_05), _yuan(0), _yuan(-5), _yuan(None)
     ('123,456,789.05', '0.00', '-0.05', '-')
     """
-    if fen is None:
-        return UNKNOWN
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+    return UNKNOWN if fen is None else yuan(fen)
 
 
 def _hours(hours: int | None) -> str:

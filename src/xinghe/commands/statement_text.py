@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xinghe.commands.amounts import yuan
 from xinghe.domain.statement import Posting, Statement
 
 WIDTH_WITHOUT_TERMINAL: Final = 160
@@ -86,16 +87,6 @@ def harmless(text: str) -> str:
     ('c-autumn', '\\'=HYPERLINK("http://x")')
     """
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
-
-
-def yuan(fen: int) -> str:
-    """An amount in yuan, exact.
-
-    >>> yuan(123_456_705), yuan(-5)
-    ('1,234,567.05', '-0.05')
-    """
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
 
 
 def _state(posting: Posting) -> str:

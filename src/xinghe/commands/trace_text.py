@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xinghe.commands.amounts import yuan
 from xinghe.commands.deadletters import safe_text
 from xinghe.commands.funnel_table import SHANGHAI
 from xinghe.explain.explanation import Explanation, ModelTold, RefundTold, ShareTold, TouchTold
@@ -52,8 +53,8 @@ def _heading(explanation: Explanation) -> Text:
     heading = Text(f"Order {safe_text(explanation.order_id, None)}", style="bold")
     heading.append(
         f"  person {short(explanation.person_id)}, shop {_id(explanation.shop_id)}, item {_id(explanation.item_id)}\n"
-        f"paid {time_text(explanation.time_ms)}, {yuan(explanation.amount_fen)}, "
-        f"of which {yuan(explanation.refunded_fen)} were refunded",
+        f"paid {time_text(explanation.time_ms)}, {_yuan(explanation.amount_fen)}, "
+        f"of which {_yuan(explanation.refunded_fen)} were refunded",
         style="not bold",
     )
     if explanation.linked_ids:
@@ -66,7 +67,7 @@ def _payments(explanation: Explanation) -> Table:
     table = _table("payment", "time", "amount >", "")
     for payment in explanation.payments:
         counts = "counts: the earliest" if payment.counts else "a duplicate"
-        _add_row(table, _id(payment.event_id), time_text(payment.time_ms), yuan(payment.amount_fen), counts)
+        _add_row(table, _id(payment.event_id), time_text(payment.time_ms), _yuan(payment.amount_fen), counts)
     return table
 
 
@@ -130,8 +131,8 @@ def _refunds(explanation: Explanation) -> Table:
             table,
             _id(refund.refund_id),
             time_text(refund.time_ms),
-            yuan(refund.amount_fen),
-            yuan(refund.left_fen),
+            _yuan(refund.amount_fen),
+            _yuan(refund.left_fen),
             REFUND_WORDS[refund.verdict],
             _taken(refund),
         )
@@ -164,7 +165,7 @@ def _revisions(explanation: Explanation) -> Table:
     table = _table("revision >", "amount >", "refunded >", "why it came")
     for revision in explanation.revisions:
         why = "; ".join(safe_text(each, None) for each in revision.why) or "nothing that is shown changed"
-        _add_row(table, str(revision.revision), yuan(revision.amount_fen), yuan(revision.refunded_fen), why)
+        _add_row(table, str(revision.revision), _yuan(revision.amount_fen), _yuan(revision.refunded_fen), why)
     return table
 
 
@@ -233,13 +234,13 @@ def duration_text(duration_ms: int) -> str:
     return ("-" if duration_ms < 0 else "") + (" ".join(parts) or "0ms")
 
 
-def yuan(amount_fen: int) -> str:
+def _yuan(amount_fen: int) -> str:
     """An amount of fen in yuan.
 
-    >>> yuan(123_456), yuan(5)
+    >>> _yuan(123_456), _yuan(5)
     ('¥1,234.56', '¥0.05')
     """
-    return f"¥{amount_fen // 100:,}.{amount_fen % 100:02}"
+    return f"¥{yuan(amount_fen)}"
 
 
 def share_text(share: ShareTold, weights_sum: int) -> str:

@@ -6,23 +6,12 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
+from xinghe.dashboard.board import HOUR_NAMES
 from xinghe.dashboard.parameters import Parameter
 from xinghe.dashboard.source import Campaign
 from xinghe.domain.rates import RATES, rate
 
-COLUMNS: Final = (
-    "views",
-    "engagements",
-    "ad_clicks",
-    "store_visits",
-    "cart_adds",
-    "orders_micros",
-    "gmv_fen",
-    "net_gmv_fen",
-    "spend_fen",
-    "roi",
-    "roi_net",
-)
+COLUMNS: Final = (*HOUR_NAMES, "roi", "roi_net")
 """The figures in the table, and what campaigns can be sorted by besides their id and last change."""
 _SORTS: Final = ("campaign_id", "updated_ms", *COLUMNS)
 SORT: Final = Parameter(

@@ -12,6 +12,7 @@ from xinghe.dashboard.charts import Chart, series
 from xinghe.dashboard.look import Figure, Look
 from xinghe.dashboard.parameters import Parameter
 from xinghe.dashboard.source import Campaign
+from xinghe.domain.order import ORDER_MICROS
 from xinghe.domain.windows import DAY_MS, HOUR_MS, is_final, start_ms
 
 CARDS: Final = (
@@ -44,7 +45,6 @@ MODE: Final = Parameter(
 )
 ROWS: Final = Parameter("limit", "Rows of the table.", 50, bounds=(1, 1_000))
 PARAMETERS: Final = (listing.SORT, listing.KIND, listing.SEARCH, TREND, MODE, ROWS)
-_ORDERS: Final = 1_000_000
 
 
 class Card(NamedTuple):
@@ -148,7 +148,7 @@ def steps(metrics: Mapping[str, int], look: Look) -> list[Step]:
 def _times(name: str, value: int | None) -> Fraction | None:
     if value is None:
         return None
-    return Fraction(value, _ORDERS) if name == "orders_micros" else Fraction(value)
+    return Fraction(value, ORDER_MICROS) if name == "orders_micros" else Fraction(value)
 
 
 def trend(campaigns: Sequence[Campaign], watermark_ms: int, measure: str, mode: str, look: Look) -> Chart:

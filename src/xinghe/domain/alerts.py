@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from msgspec import Meta, Struct, ValidationError, convert
 
+from xinghe.domain.order import ORDER_MICROS
 from xinghe.domain.outputs import AlertKind, AlertRaised, AlertTurn, AlertUnit, Severity
 from xinghe.domain.windows import MINUTE_MS
 
@@ -108,7 +109,7 @@ class RoiBelow(_Rule, frozen=True, kw_only=True, tag="roi_below"):
     def value(self, figures: Figures) -> Fraction | None:
         """The ROI; ``None`` with too few orders or without spend."""
         window = figures.day if self.window == "1d" else figures.total
-        if window is None or not window.spend_fen or window.orders_micros < self.orders_min * 1_000_000:
+        if window is None or not window.spend_fen or window.orders_micros < self.orders_min * ORDER_MICROS:
             return None
         refund_fen = window.refund_fen if self.basis == "net" else 0
         return Fraction(window.gmv_fen - refund_fen, window.spend_fen)

@@ -10,9 +10,8 @@ from xinghe.domain.dates import days_from
 from xinghe.domain.due import Due, is_booked
 from xinghe.domain.events import CampaignConfigured
 from xinghe.domain.money_facts import MoneyFacts, spend_of
+from xinghe.domain.order import ORDER_MICROS
 from xinghe.domain.terms import SpendMatch, model_of, terms_of
-
-MICROS = 1_000_000
 
 
 class Period(NamedTuple):
@@ -67,7 +66,7 @@ def match_fen(terms: SpendMatch, spend_fen: int, orders_micros: int) -> int:
     >>> match_fen(terms, 50_000, 2_999_999)
     0
     """
-    if spend_fen < terms.threshold_fen or orders_micros < terms.orders_min * MICROS:
+    if spend_fen < terms.threshold_fen or orders_micros < terms.orders_min * ORDER_MICROS:
         return 0
     amount_fen = spend_fen * terms.rate_percent // 100
     return amount_fen if terms.cap_fen is None else min(amount_fen, terms.cap_fen)
