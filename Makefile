@@ -12,6 +12,7 @@ demo: setup ## everything at work on this machine, until Ctrl-C or XINGHE_DEMO_S
 	@.venv/bin/xinghe demo
 
 test: setup ## all tests, with coverage
+	@scripts/test-tools
 	.venv/bin/pytest --cov --cov-report=term
 
 lint: setup ## style, types, import direction, generated contracts

@@ -18,7 +18,7 @@ import streams.metric_defs
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 TOOLS = ROOT / ".xinghe/prometheus/usr/bin"
-"""Where `make setup` puts them when the machine has none."""
+"""Where `make test` puts them when the machine has none."""
 RULES: list[dict[str, Any]] = [
     rule
     for group in yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
