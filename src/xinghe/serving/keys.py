@@ -18,6 +18,16 @@ ALERTS_OPEN: Final = "xinghe:alerts:open"
 """Hash: the last record of each alert that is open, by its id."""
 UPDATES: Final = "xinghe:updates"
 """Channel: JSON lists of the campaign ids that a commit changed."""
+CAMPAIGN_SETTINGS: Final = "xinghe:campaigns:settings"
+"""Hash: the newest settings of each campaign by its id, the JSON of its ``xhs.campaign.configured.v1``."""
+DEAD_LETTERS: Final = "xinghe:deadletters"
+"""Hash: how many dead letters there are of each reason."""
+WORKERS: Final = "xinghe:workers"
+"""Set: the instances of workers that have reported."""
+INDEX: Final = "xinghe:index"
+"""Hash: the offset that the index goes on from, by ``{topic}:{partition}``."""
+ACKNOWLEDGED: Final = "xinghe:alerts:acknowledged"
+"""Hash: who acknowledged an alert, when and with which note, JSON by its id; written by the dashboard."""
 
 
 INDEXED_SIZES: Final[tuple[Size, ...]] = ("1m", "1h", "1d")
@@ -56,6 +66,42 @@ def guarantee(campaign_id: str) -> str:
     'xinghe:campaign:c1:guarantee'
     """
     return f"xinghe:campaign:{campaign_id}:guarantee"
+
+
+def ledger(campaign_id: str) -> str:
+    """Hash: the campaign's ledger, the JSON of each ``xinghe.ledger.entry.v1`` by its number.
+
+    >>> ledger("c1")
+    'xinghe:campaign:c1:ledger'
+    """
+    return f"xinghe:campaign:{campaign_id}:ledger"
+
+
+def order(order_id: str) -> str:
+    """Hash: the JSON of the last ``xinghe.order.attributed.v1`` of an order by ``person_id``; an id is one person's.
+
+    >>> order("o1")
+    'xinghe:order:o1'
+    """
+    return f"xinghe:order:{order_id}"
+
+
+def dead_letters(reason: str) -> str:
+    """List: the last dead letters of a reason as samples, the last first.
+
+    >>> dead_letters("invalid")
+    'xinghe:deadletters:invalid'
+    """
+    return f"{DEAD_LETTERS}:{reason}"
+
+
+def worker(instance: str) -> str:
+    """String: what a worker last said of itself, JSON; expires soon after it has ended.
+
+    >>> worker("w1")
+    'xinghe:worker:w1'
+    """
+    return f"xinghe:worker:{instance}"
 
 
 def notes(campaign_id: str) -> str:

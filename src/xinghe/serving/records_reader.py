@@ -1,0 +1,89 @@
+"""Reading what the index and the workers put into Redis: orders, ledgers, settings, dead letters, reports."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+from redis.asyncio import Redis
+
+from xinghe.domain.events import CampaignConfigured
+from xinghe.domain.outputs import LedgerEntry, OrderAttributed
+from xinghe.serving import keys
+from xinghe.serving.client import text
+from xinghe.serving.errors import ServingDataError, unavailable_as_one_error
+from xinghe.serving.records import Acknowledgement, DeadLetters, DeadLetterSample, WorkerReport
+
+SAMPLES: Final = 20
+"""Samples kept of each reason."""
+
+Record = TypeVar("Record")
+
+
+class RecordsReader:
+    """Reads records; raises ``ServingUnavailableError`` and ``ServingDataError`` as `FunnelReader` does."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def orders(self, order_id: str) -> list[OrderAttributed]:
+        """The orders with this id as last attributed, by person: two persons' orders may share one."""
+        key = keys.order(order_id)
+        found = await self._hash(key)
+        return [_decoded(key, found[person], OrderAttributed) for person in sorted(found)]
+
+    async def ledger(self, campaign_id: str) -> list[LedgerEntry]:
+        """The campaign's ledger, by number."""
+        key = keys.ledger(campaign_id)
+        entries = [_decoded(key, value, LedgerEntry) for value in (await self._hash(key)).values()]
+        return sorted(entries, key=lambda entry: entry.number)
+
+    async def settings(self) -> dict[str, CampaignConfigured]:
+        """The newest settings of each campaign that has any."""
+        found = await self._hash(keys.CAMPAIGN_SETTINGS)
+        return {
+            campaign_id: _decoded(keys.CAMPAIGN_SETTINGS, value, CampaignConfigured)
+            for campaign_id, value in found.items()
+        }
+
+    async def dead_letters(self) -> DeadLetters:
+        """Dead letters by reason, with samples."""
+        counts = {reason: int(count) for reason, count in (await self._hash(keys.DEAD_LETTERS)).items()}
+        samples = {}
+        for reason in sorted(counts):
+            key = keys.dead_letters(reason)
+            with unavailable_as_one_error(self._redis):
+                found: Any = await self._redis.lrange(key, 0, SAMPLES - 1)
+            samples[reason] = [_decoded(key, value, DeadLetterSample) for value in found]
+        return DeadLetters(counts, samples)
+
+    async def workers(self) -> list[WorkerReport]:
+        """The last report of each worker that runs, by instance."""
+        with unavailable_as_one_error(self._redis):
+            instances: Any = await self._redis.smembers(keys.WORKERS)
+            names = sorted(map(text, instances))
+            found: Any = await self._redis.mget([keys.worker(name) for name in names]) if names else []
+        return [
+            _decoded(keys.worker(name), value, WorkerReport)
+            for name, value in zip(names, found, strict=True)
+            if value is not None
+        ]
+
+    async def acknowledged(self) -> dict[str, Acknowledgement]:
+        """The acknowledgements, by the alert's id."""
+        found = await self._hash(keys.ACKNOWLEDGED)
+        return {
+            alert_id: _decoded(keys.ACKNOWLEDGED, value, Acknowledgement) for alert_id, value in found.items()
+        }
+
+    async def _hash(self, key: str) -> dict[str, bytes]:
+        with unavailable_as_one_error(self._redis):
+            found: Any = await self._redis.hgetall(key)
+        return {text(name): value for name, value in found.items()}
+
+
+def _decoded(key: str, value: bytes, kind: type[Record]) -> Record:
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except msgspec.DecodeError as error:
+        raise ServingDataError(key, f"does not hold what it should ({error})") from error
