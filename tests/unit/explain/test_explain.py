@@ -15,11 +15,12 @@ from tests.unit.audit.events import MIDNIGHT_MS, claim, click, paid, refunded, v
 from xinghe.audit.journey import Limits
 from xinghe.audit.truth import LIMITS, truth_of
 from xinghe.commands.trace_text import as_text
+from xinghe.domain.attribution.arithmetic import ShareTold
 from xinghe.domain.events import PersonLinked
 from xinghe.domain.metrics import MODELS
 from xinghe.domain.windows import DAY_MS
 from xinghe.explain.explain import explain
-from xinghe.explain.explanation import EarlierOrder, Explanation, ShareTold
+from xinghe.explain.explanation import EarlierOrder, Explanation
 
 EVENTS: list[Any] = [
     # day  -40 -31 0   1   2   3   4   5   9
