@@ -21,7 +21,7 @@ from xinghe.dashboard.state import state_of, viewer_of
 from xinghe.domain.outputs import LedgerEntry
 from xinghe.domain.statement import Posting, booked_by, statement_of
 
-ROWS: Final = Parameter("limit", "Rows of the table.", 200, bounds=(1, 10_000))
+ROWS: Final = Parameter("limit", "Rows of the table.", 100, bounds=(1, 10_000))
 LIST_PARAMETERS: Final = (settlement.SORT, ROWS)
 PARAMETERS: Final = (settlement.AS_OF, *settlement.FILTER, ROWS)
 OPEN_ROWS: Final = 12
@@ -121,9 +121,8 @@ async def _settlement(request: Request) -> Response:
         "is_empty": not ledger,
         "statement": statement,
         "rules": by_rule(statement.postings) if statement else [],
-        # The newest first: who looks at a page looks for what was booked last.
         "lines": [
-            (entry, settlement.part_of(entry, correcting)) for entry in found[: -given["limit"] - 1 : -1]
+            (entry, settlement.part_of(entry, correcting)) for entry in newest_first(found)[: given["limit"]]
         ],
         "count": len(found),
         "position": await state.source.position(viewer, campaign.campaign_id),
@@ -151,6 +150,12 @@ def _names(parameters: Sequence[Parameter]) -> list[str]:
 
 def _lines(ledger: Sequence[LedgerEntry], given: Mapping[str, Any]) -> list[LedgerEntry]:
     return settlement.lines(ledger, **{name: given[name] for name in _names(settlement.FILTER)})
+
+
+def newest_first(lines: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """The journals from the last, each with its lines in their order: a debit stands before its credit."""
+    journals = [list(theirs) for _, theirs in groupby(lines, key=lambda entry: entry.journal_id)]
+    return [entry for journal in reversed(journals) for entry in journal]
 
 
 def by_rule(postings: Sequence[Posting]) -> list[OfRule]:
