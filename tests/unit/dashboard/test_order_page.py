@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 
 from tests.outputs import attribution, credit
 from tests.property.events import journey_events
 from tests.unit.domain.test_recorded import MIDNIGHT_MS, paid, records_of, views
-from xinghe.dashboard import numbers
 from xinghe.dashboard.look import Look
 from xinghe.dashboard.order_page import FIRST_SHOWN, LAST_SHOWN, trace
 from xinghe.domain import events
@@ -103,8 +101,3 @@ def test_a_model_that_the_record_lacks_is_unknown_and_not_0() -> None:
     assert shown["missing"] == ["linear"]
     (_, cells), *_ = shown["matrix"]
     assert [cell is None for cell in cells] == [name == "linear" for name in MODELS]
-
-
-@pytest.mark.parametrize(("fen", "text"), [(123_456, "¥1,234.56"), (-5, "−¥0.05"), (None, "–")])
-def test_money_is_exact(fen: int | None, text: str) -> None:
-    assert numbers.exact(fen, "fen") == text

@@ -75,7 +75,10 @@ def _weighed(order: OrderAttributed, half_life_ms: int) -> dict[str, list[Weighe
     if not path:
         return dict.fromkeys(MODELS, winners)
     weights = path_weights([credit.touch_time_ms or 0 for credit in path], half_life_ms)
-    by_path = ([_with_weight(*each) for each in zip(path, one, strict=True)] for one in weights)
+    by_path = (
+        [_with_weight(credit, weight) for credit, weight in zip(path, one, strict=True) if weight]
+        for one in weights
+    )
     return dict(zip(MODELS, (winners, *by_path), strict=True))
 
 
