@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from streams.settings import FIELD_TYPES
+from streams.settings import FIELD_TYPES, OTHER_NAMES
 from xinghe.cli import COMMANDS, main
 from xinghe.commands.settings_flags import NO_FLAG
 from xinghe.commands.worker import command as worker
@@ -44,6 +45,22 @@ def test_help_imports_no_command_and_no_heavy_library() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_every_variable_that_a_command_reads_is_known_to_the_settings() -> None:
+    context = click.Context(main)
+    commands = [main.get_command(context, name) for name in COMMANDS]
+    found = [command for command in commands if command is not None]
+    for group in [command for command in found if isinstance(command, click.Group)]:
+        found += group.commands.values()
+    names = {
+        option.envvar
+        for command in found
+        for option in command.params
+        if isinstance(option.envvar, str) and option.envvar.startswith("XINGHE_")
+    }
+    assert "XINGHE_DASHBOARD_SECRET" in names
+    assert names <= OTHER_NAMES.keys() | {f"XINGHE_{name.upper()}" for name in FIELD_TYPES}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

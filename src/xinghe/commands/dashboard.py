@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from xinghe.commands.options import ConfigurationError, redis_option
+from xinghe.commands.options import ConfigurationError, load_settings, redis_option
 
 PEOPLE_MIN = 50
 
@@ -77,7 +77,8 @@ def command(
 ) -> None:
     """Serve the dashboard and its JSON API until Ctrl-C.
 
-    It reads Redis only. Who may see which shops is told by the file of --access.
+    It reads Redis only. Who may see which shops is told by the file of --access. The arithmetic of orders needs the setting
+    payment_window_ms as the workers have it.
 
     \b
     Examples:
@@ -115,7 +116,14 @@ def command(
     from xinghe.dashboard.app import Settings, create_app
 
     app = create_app(
-        Settings(redis_url, access, secret or secrets.token_urlsafe(32), people_min, is_https=is_https)
+        Settings(
+            redis_url,
+            access,
+            secret or secrets.token_urlsafe(32),
+            people_min,
+            is_https=is_https,
+            payment_window_ms=load_settings().payment_window_ms,
+        )
     )
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
 

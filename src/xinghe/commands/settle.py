@@ -48,11 +48,11 @@ def command(
       xinghe settle c-autumn --format csv > c-autumn.csv
     """
     from xinghe.commands import statement_text
-    from xinghe.domain.statement import statement_of
+    from xinghe.domain.statement import booked_by, statement_of
 
     records = asyncio.run(ledger_records(kafka_bootstrap_servers, campaign_id))
     last_day = None if as_of is None else f"{as_of:%Y-%m-%d}"
-    entries = [entry for entry in decoded(records) if last_day is None or entry.day <= last_day]
+    entries = booked_by(decoded(records), last_day)
     click.echo(f"settle: {len(entries):,} entries", err=True)
     if not entries:
         up_to = "" if last_day is None else f" up to {last_day}"

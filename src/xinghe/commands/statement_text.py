@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Final
 
@@ -15,12 +13,9 @@ from rich.text import Text
 
 from xinghe.commands.amounts import yuan
 from xinghe.domain.statement import Posting, Statement
+from xinghe.export.spreadsheet import csv_text
 
 WIDTH_WITHOUT_TERMINAL: Final = 160
-BYTE_ORDER_MARK: Final = "\ufeff"
-"""Without it a spreadsheet takes UTF-8 for the code page of the machine."""
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for the start of a formula, in full width too (OWASP, CSV Injection)."""
 COLUMNS: Final = (
     "campaign_id",
     "rule",
@@ -43,25 +38,25 @@ def as_json(statement: Statement) -> bytes:
 
 def as_csv(statement: Statement) -> str:
     """A line for each amount, in fen, after a line of names."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for posting in statement.postings:
-        cells = (
-            statement.campaign_id,
-            posting.rule,
-            posting.period,
-            posting.amount_fen,
-            posting.debit,
-            posting.credit,
-            posting.day,
-            _state(posting),
-            posting.reversed_by or "",
-            posting.journal_id,
-            json.dumps(dict(posting.basis), ensure_ascii=False),
-        )
-        writer.writerow(cell if isinstance(cell, int) else harmless(cell) for cell in cells)
-    return BYTE_ORDER_MARK + out.getvalue()
+    return csv_text(
+        COLUMNS,
+        (
+            (
+                statement.campaign_id,
+                posting.rule,
+                posting.period,
+                posting.amount_fen,
+                posting.debit,
+                posting.credit,
+                posting.day,
+                _state(posting),
+                posting.reversed_by,
+                posting.journal_id,
+                json.dumps(dict(posting.basis), ensure_ascii=False),
+            )
+            for posting in statement.postings
+        ),
+    )
 
 
 def print_text(statement: Statement) -> None:
@@ -78,15 +73,6 @@ def print_text(statement: Statement) -> None:
     for table in (_postings(statement), _owed(statement), _balances(statement)):
         console.print()
         console.print(table)
-
-
-def harmless(text: str) -> str:
-    """A text that no spreadsheet runs as a formula.
-
-    >>> harmless("c-autumn"), harmless('=HYPERLINK("http://x")')
-    ('c-autumn', '\\'=HYPERLINK("http://x")')
-    """
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def _state(posting: Posting) -> str:

@@ -14,7 +14,8 @@ from rich.text import Text
 from xinghe.commands.amounts import yuan
 from xinghe.commands.deadletters import safe_text
 from xinghe.commands.funnel_table import SHANGHAI
-from xinghe.explain.explanation import Explanation, ModelTold, RefundTold, ShareTold, TouchTold
+from xinghe.domain.attribution.arithmetic import ModelTold, ShareTold
+from xinghe.explain.explanation import Explanation, RefundTold, TouchTold
 
 PERSON_SHOWN: Final = 8
 """Characters of a pseudonym that are shown."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from xinghe.dashboard import records
-from xinghe.dashboard.access import Viewer
+from xinghe.dashboard import records, records_api
 from xinghe.dashboard.listing import KIND, SEARCH, SHOP, SORT, listed
+from xinghe.dashboard.operation import CAMPAIGN_PATH, Asked, Operation
 from xinghe.dashboard.parameters import MS_MAX, Parameter, values
 from xinghe.dashboard.source import Campaign
 from xinghe.dashboard.state import State, now_ms, state_of, viewer_of
@@ -26,25 +26,6 @@ _FROM: Final = Parameter(
 )
 _TO: Final = Parameter("to_ms", "Windows that start before this, ms since 1970 UTC.", bounds=(0, MS_MAX))
 _SIZE: Final = Parameter("size", "The size of the windows.", "1h", choices=("1m", "1h", "1d"))
-
-
-class Asked(NamedTuple):
-    """A request that was understood: who asks, the id in the path if there is one, and the parameters."""
-
-    state: State
-    viewer: Viewer
-    id: str
-    values: Mapping[str, Any]
-
-
-class Operation(NamedTuple):
-    """One thing that can be asked."""
-
-    path: str
-    summary: str
-    answer: type
-    handle: Callable[[Asked], Awaitable[Any]]
-    parameters: tuple[Parameter, ...] = ()
 
 
 async def _campaigns(asked: Asked) -> records.CampaignList:
@@ -128,8 +109,8 @@ def freshness(state: State, campaigns: list[Campaign]) -> records.Freshness:
     )
 
 
-_ID: Final = "/campaigns/{campaign_id:path}"
 OPERATIONS: Final = (
+    *records_api.OPERATIONS,
     Operation(
         "/campaigns",
         "Campaigns with their figures to date",
@@ -138,20 +119,32 @@ OPERATIONS: Final = (
         (SORT, KIND, SEARCH, SHOP, _LIMIT),
     ),
     Operation(
-        f"{_ID}/windows",
+        f"{CAMPAIGN_PATH}/windows",
         "A campaign's windows by minute, hour or day",
         records.WindowList,
         _windows,
         (_SIZE, _FROM, _TO),
     ),
     Operation(
-        f"{_ID}/notes", "A campaign's notes, the highest GMV first", records.NoteList, _notes, (_LIMIT,)
+        f"{CAMPAIGN_PATH}/notes",
+        "A campaign's notes, the highest GMV first",
+        records.NoteList,
+        _notes,
+        (_LIMIT,),
     ),
     Operation(
-        f"{_ID}/models", "What each rule model gives a campaign, side by side", records.ModelList, _models
+        f"{CAMPAIGN_PATH}/models",
+        "What each rule model gives a campaign, side by side",
+        records.ModelList,
+        _models,
     ),
-    Operation(f"{_ID}/guarantee", "Where a campaign's guarantee stands", records.GuaranteeRecord, _guarantee),
-    Operation(_ID, "A campaign's figures to date", records.CampaignRecord, _campaign),
+    Operation(
+        f"{CAMPAIGN_PATH}/guarantee",
+        "Where a campaign's guarantee stands",
+        records.GuaranteeRecord,
+        _guarantee,
+    ),
+    Operation(CAMPAIGN_PATH, "A campaign's figures to date", records.CampaignRecord, _campaign),
     Operation(
         "/alerts",
         "Alerts that are open, or what became of the last ones",

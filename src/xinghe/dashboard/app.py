@@ -18,18 +18,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from xinghe.dashboard import api, pages, sessions
+from xinghe.dashboard import api, order_page, pages, sessions, settlement_page
 from xinghe.dashboard.access import Access
 from xinghe.dashboard.board import Board
 from xinghe.dashboard.live import live
 from xinghe.dashboard.parameters import ParameterError
 from xinghe.dashboard.privacy import PEOPLE_MIN
 from xinghe.dashboard.records import Failure
+from xinghe.dashboard.records_source import RecordsSource
 from xinghe.dashboard.security import FormError, Headers
 from xinghe.dashboard.source import NotVisibleError, Source
 from xinghe.dashboard.state import Parts, SignInError, State
 from xinghe.dashboard.updates import PERIOD_S, Updates
+from xinghe.domain.order_rules import Windows
 from xinghe.serving import FunnelReader, ServingError, open_redis
+from xinghe.serving.records_reader import RecordsReader
 
 log = structlog.get_logger()
 
@@ -37,13 +40,14 @@ SESSION_S = 12 * 3600
 
 
 class Settings(NamedTuple):
-    """What the dashboard is started with; ``secret`` signs sessions."""
+    """What the dashboard is started with; ``secret`` signs sessions, ``payment_window_ms`` is that of the workers."""
 
     redis_url: str
     access: Access
     secret: str
     people_min: int = PEOPLE_MIN
     is_https: bool = False
+    payment_window_ms: int = Windows().payment_ms
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -52,7 +56,16 @@ def create_app(settings: Settings) -> Starlette:
     reader = FunnelReader(redis)
     updates = Updates(reader)
     board = Board(reader, updates)
-    state = State(settings.access, Source(board, reader), updates, settings.people_min, Parts())
+    source = Source(board, reader)
+    state = State(
+        settings.access,
+        source,
+        updates,
+        settings.people_min,
+        Parts(),
+        records=RecordsSource(source, RecordsReader(redis)),
+        half_life_ms=Windows(payment_ms=settings.payment_window_ms).half_life_ms,
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
@@ -69,6 +82,8 @@ def create_app(settings: Settings) -> Starlette:
     static = resources.files("xinghe.dashboard").joinpath("static")
     return Starlette(
         routes=[
+            *order_page.routes(),
+            *settlement_page.routes(),
             *pages.routes(),
             *sessions.routes(),
             *api.routes(),

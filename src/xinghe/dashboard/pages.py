@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -27,7 +28,11 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.globals.update(
-    clock=numbers.clock, roi_text=campaign_page.roi_text, choices=CHOICES, UNKNOWN=numbers.UNKNOWN
+    clock=numbers.clock,
+    exact=partial(numbers.exact, unit="fen"),
+    roi_text=campaign_page.roi_text,
+    choices=CHOICES,
+    UNKNOWN=numbers.UNKNOWN,
 )
 _ENVIRONMENT.filters["path"] = lambda text: quote(text, safe="")
 

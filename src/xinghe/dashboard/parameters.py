@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
+
+from xinghe.domain.dates import date_of, day_of
 
 MS_MAX: Final = 2**53
 _WHOLE: Final = re.compile("-?[0-9]{1,16}")
@@ -15,13 +18,14 @@ class ParameterError(ValueError):
 
 
 class Parameter(NamedTuple):
-    """A parameter: text, one of ``choices``, or a whole number in ``bounds``."""
+    """A parameter: text, one of ``choices``, a whole number in ``bounds``, or a date, which an empty form field leaves out."""
 
     name: str
     meaning: str
     default: str | int | None = None
     choices: tuple[str, ...] = ()
     bounds: tuple[int, int] | None = None
+    is_date: bool = False
 
     def schema(self) -> dict[str, Any]:
         """Its JSON Schema."""
@@ -31,6 +35,8 @@ class Parameter(NamedTuple):
                 "minimum": self.bounds[0],
                 "maximum": self.bounds[1],
             }
+        elif self.is_date:
+            schema = {"type": "string", "format": "date"}
         else:
             schema = {"type": "string", **({"enum": list(self.choices)} if self.choices else {})}
         return schema if self.default is None else {**schema, "default": self.default}
@@ -41,16 +47,41 @@ class Parameter(NamedTuple):
         >>> Parameter("limit", "How many.", 50, bounds=(1, 100)).value("7")
         7
         """
-        if given is None:
+        if given is None or (self.is_date and not given):
             return self.default
         if self.bounds is not None:
             least, most = self.bounds
             if not _WHOLE.fullmatch(given) or not least <= int(given) <= most:
                 raise ParameterError(f"{self.name} must be a whole number from {least} to {most}")
             return int(given)
+        if self.is_date and not _is_date(given):
+            raise ParameterError(f"{self.name} must be a date such as 2026-11-24")
         if self.choices and given not in self.choices:
             raise ParameterError(f"{self.name} must be one of {', '.join(self.choices)}")
         return given
+
+
+def _is_date(given: str) -> bool:
+    """Whether it is a date as the records write it.
+
+    >>> _is_date("2026-11-24"), _is_date("2026-02-30"), _is_date("20261124")
+    (True, False, False)
+    """
+    try:
+        return date_of(day_of(given)) == given
+    except ValueError:
+        return False
+
+
+def address(path: str, parameters: tuple[Parameter, ...], chosen: Mapping[str, Any]) -> str:
+    """The address of a page with what is chosen; what is as by default is left out.
+
+    >>> address("/x", (Parameter("limit", "How many.", 50), Parameter("rule", "Which.")), {"limit": 50, "rule": "a b"})
+    '/x?rule=a+b'
+    """
+    defaults = {parameter.name: parameter.default for parameter in parameters}
+    query = {name: value for name, value in chosen.items() if value is not None and value != defaults[name]}
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def values(parameters: tuple[Parameter, ...], query: Mapping[str, str]) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class Statement(Struct, frozen=True):
     """By account: debits above 0, credits below."""
 
 
+def booked_by(entries: Iterable[LedgerEntry], last_day: str | None) -> list[LedgerEntry]:
+    """What was booked up to a day, as in ``2026-11-24``, that day included; all of it for ``None``."""
+    return [entry for entry in entries if last_day is None or entry.day <= last_day]
+
+
 def statement_of(entries: Sequence[LedgerEntry]) -> Statement:
     """The statement of one campaign's entries, in their order; raises `ValueError` where there is none."""
     if not entries:

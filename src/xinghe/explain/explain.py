@@ -8,27 +8,24 @@ from typing import Any
 import msgspec
 
 from xinghe.audit.coupons import redemptions
-from xinghe.audit.credit import ORDER_MICROS, Credit, credits_of, taken_back
+from xinghe.audit.credit import Credit, credits_of, taken_back
 from xinghe.audit.fields import differing, flat
 from xinghe.audit.journey import Limits, distinct_events, first_payments
 from xinghe.audit.models import path_of, weighed
 from xinghe.audit.purchases import purchases_of
 from xinghe.audit.refunds import Refunds, refunds_of
-from xinghe.audit.split import Share, split
 from xinghe.audit.touches import TOUCH_TYPES, Touch, Touches, touch_of
 from xinghe.audit.truth import LIMITS, truth_of
+from xinghe.domain.attribution.arithmetic import ModelTold, Weighed, model_told
 from xinghe.domain.events import CouponClaimed, OrderPaid, OrderRefunded, PersonLinked
 from xinghe.domain.metrics import MODELS
 from xinghe.explain.explanation import (
-    CreditTold,
     EarlierOrder,
     Explanation,
-    ModelTold,
     PaymentTold,
     PurchaseTold,
     RefundTold,
     RefundVerdict,
-    ShareTold,
     TouchPlace,
     TouchTold,
 )
@@ -136,28 +133,17 @@ def _model_told(
     given: Sequence[Credit],
     taken: Sequence[Sequence[int]],
 ) -> ModelTold:
-    weights = _weights(model, order, touches, window_ms)
-    micros = split(ORDER_MICROS, [weight for _, weight in weights])
-    fen = split(order.amount_fen, [weight for _, weight in weights])
     refunded_fen = {
         credit.touch_event_id: sum(of_refund[index] for of_refund in taken)
         for index, credit in enumerate(given)
     }
-    told = []
-    for (touch, weight), *shares in zip(weights, micros, fen, strict=True):
-        event_id = None if touch is None else touch.event_id
-        told.append(
-            CreditTold(
-                touch_event_id=event_id,
-                campaign_id=f"unattributed:{order.shop_id}" if touch is None else touch.campaign_id,
-                note_id=None if touch is None else touch.note_id,
-                weight=weight,
-                micros=_share_told(shares[0]),
-                fen=_share_told(shares[1]),
-                refund_fen=refunded_fen.get(event_id, 0),
-            )
-        )
-    return ModelTold(model=model, weights_sum=sum(weight for _, weight in weights), credits=told)
+    weighed = [
+        Weighed(None, f"unattributed:{order.shop_id}", None, weight)
+        if touch is None
+        else Weighed(touch.event_id, touch.campaign_id, touch.note_id, weight)
+        for touch, weight in _weights(model, order, touches, window_ms)
+    ]
+    return model_told(model, weighed, order.amount_fen, refunded_fen)
 
 
 def _weights(
@@ -169,10 +155,6 @@ def _weights(
         return [(None, 1)]
     path = path_of(touches.reaching(order.shop_id, order.time_ms, window_ms))
     return [*weighed(model, path, winner, window_ms)]
-
-
-def _share_told(share: Share) -> ShareTold:
-    return ShareTold(share.rounded_down, share.remainder, share.extra, share.amount)
 
 
 def _refunds_told(

@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from xinghe.domain.attribution.arithmetic import ModelTold
+
 TouchPlace = Literal["path", "left_out", "too_early", "after_order"]
 """In the path; left out of a path of more than 100; longer before the order than a touch reaches; after the order."""
 RefundVerdict = Literal["counts", "exceeds_order", "waits", "repeated"]
@@ -35,38 +37,6 @@ class TouchTold(Struct, frozen=True):
     place: TouchPlace
     wins: bool
     """Whether the last-touch model chooses it."""
-
-
-class ShareTold(Struct, frozen=True):
-    """A share of an amount: ``amount * weight / weights_sum``, rounded down, and one more for a large remainder.
-
-    ``remainder`` is in parts of ``weights_sum``.
-    """
-
-    rounded_down: int
-    remainder: int
-    extra: int
-    got: int
-
-
-class CreditTold(Struct, frozen=True):
-    """What a model gives to a touch (``None``: the order is unattributed), and what refunds took back of it."""
-
-    touch_event_id: str | None
-    campaign_id: str
-    note_id: str | None
-    weight: int
-    micros: ShareTold
-    fen: ShareTold
-    refund_fen: int
-
-
-class ModelTold(Struct, frozen=True):
-    """A model's weights and credits, in the order of the path."""
-
-    model: str
-    weights_sum: int
-    credits: list[CreditTold]
 
 
 class RefundTold(Struct, frozen=True):

@@ -170,6 +170,19 @@ class FunnelReader:
             fields: Any = await self._redis.hgetall(key)
         return position_of(key, fields) if fields else None
 
+    async def guarantees(self, campaign_ids: Sequence[str]) -> dict[str, GuaranteePosition]:
+        """Where the guarantees of those campaigns stand that have one."""
+        with unavailable_as_one_error(self._redis):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for campaign_id in campaign_ids:
+                    pipeline.hgetall(keys.guarantee(campaign_id))
+                found: list[Any] = await pipeline.execute()
+        return {
+            campaign_id: position_of(keys.guarantee(campaign_id), fields)
+            for campaign_id, fields in zip(campaign_ids, found, strict=True)
+            if fields
+        }
+
     async def shops(self) -> list[str]:
         """The shops with models, by id."""
         with unavailable_as_one_error(self._redis):

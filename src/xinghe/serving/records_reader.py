@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -37,6 +38,29 @@ class RecordsReader:
         key = keys.ledger(campaign_id)
         entries = [_decoded(key, value, LedgerEntry) for value in (await self._hash(key)).values()]
         return sorted(entries, key=lambda entry: entry.number)
+
+    async def ledger_ends(self, numbers: Mapping[str, int]) -> dict[str, tuple[int, LedgerEntry | None]]:
+        """By campaign how many entries its ledger has, and the entry of the number that is given, from 1, if there is one."""
+        with unavailable_as_one_error(self._redis):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for campaign_id, number in numbers.items():
+                    pipeline.hlen(keys.ledger(campaign_id))
+                    pipeline.hget(keys.ledger(campaign_id), str(number))
+                found: list[Any] = await pipeline.execute()
+        return {
+            campaign_id: (
+                length,
+                None if value is None else _decoded(keys.ledger(campaign_id), value, LedgerEntry),
+            )
+            for campaign_id, length, value in zip(numbers, found[::2], found[1::2], strict=True)
+        }
+
+    async def ledger_part(self, campaign_id: str, numbers: Collection[int]) -> list[LedgerEntry]:
+        """Those of the campaign's entries with these numbers, in their order, that are there."""
+        key = keys.ledger(campaign_id)
+        with unavailable_as_one_error(self._redis):
+            found: Any = await self._redis.hmget(key, [str(number) for number in numbers])
+        return [_decoded(key, value, LedgerEntry) for value in found if value is not None]
 
     async def settings(self) -> dict[str, CampaignConfigured]:
         """The newest settings of each campaign that has any."""

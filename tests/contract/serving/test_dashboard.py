@@ -22,12 +22,15 @@ from streams.agents.campaigns import Committed
 from streams.agents.changed import Changed
 from streams.sink import RedisSink
 from tests.pipeline import Pipeline
+from tests.records import put_ledger, put_orders, put_settings
+from tests.unit.domain.test_statement import entries_of_november
 from xinghe.dashboard import board
 from xinghe.dashboard.access import Access, Viewer, token_hash
 from xinghe.dashboard.api import OPERATIONS, PREFIX, openapi
 from xinghe.dashboard.app import Settings, create_app
 from xinghe.domain import events
 from xinghe.domain.alerts import BudgetNearlyUsed, DataLate, Turn, record_of
+from xinghe.domain.outputs import LedgerEntry, OrderAttributed
 from xinghe.domain.windows import HOUR_MS
 from xinghe.serving import FunnelReader
 
@@ -70,6 +73,21 @@ def traffic() -> list[Any]:
     return found
 
 
+def ledger(campaign_id: str) -> list[LedgerEntry]:
+    """Books of a campaign: spend that was corrected, a match, a share, a payout."""
+    return [
+        msgspec.structs.replace(
+            entry,
+            campaign_id=campaign_id,
+            shop_id=SHOPS[campaign_id],
+            entry_id=entry.entry_id.replace("c1|", f"{campaign_id}|"),
+            journal_id=entry.journal_id.replace("c1|", f"{campaign_id}|"),
+            reverses=None if entry.reverses is None else entry.reverses.replace("c1|", f"{campaign_id}|"),
+        )
+        for entry in entries_of_november()
+    ]
+
+
 def alerts() -> list[ToldAlert]:
     """An open alert for each shop, and one about the data."""
     budget, late = BudgetNearlyUsed(name="budget", percent=90), DataLate(name="late", minutes=15)
@@ -109,6 +127,11 @@ async def show(redis: Redis) -> None:
         while await redis.hget("xinghe:sink:campaigns:0", "state") != b"ready":
             await asyncio.sleep(0.01)
     await sink.close()
+    attributed = (sent.value for sent in pipeline.log if sent.topic == events.ORDER_ATTRIBUTED)
+    await put_orders(redis, (msgspec.json.decode(value or b"", type=OrderAttributed) for value in attributed))
+    for campaign_id in ("c1", "c2"):
+        await put_ledger(redis, ledger(campaign_id))
+    await put_settings(redis, [msgspec.convert(SETTINGS, events.CampaignConfigured)])
 
 
 @asynccontextmanager
@@ -163,15 +186,13 @@ async def csrf(asked: httpx.AsyncClient, path: str) -> str:
 
 
 def paths_of(campaign_id: str, shop_id: str) -> list[str]:
-    """Every route that names a campaign or shop, with these."""
-    id_ = quote(campaign_id)
-    found = [
-        PREFIX + re.sub(r"\{[^}]+\}", shop_id if "{shop_id" in each.path else id_, each.path)
-        for each in OPERATIONS
-        if "{" in each.path
-    ]
-    assert len(found) == 6
-    return [*found, f"/campaigns/{id_}"]
+    """Every route that names a campaign, a shop or an order, with these; the order is one of the campaign."""
+    ids = {"campaign_id": quote(campaign_id), "shop_id": shop_id, "order_id": f"order{quote(campaign_id)}0"}
+    templates = [PREFIX + each.path for each in OPERATIONS if "{" in each.path]
+    assert len(templates) == 10
+    templates += ["/campaigns/{campaign_id}", "/orders/{order_id}"]
+    templates += [f"/campaigns/{{campaign_id}}/settlement{suffix}" for suffix in ("", ".csv", ".parquet")]
+    return [each.replace(":path", "").format(**ids) for each in templates]
 
 
 async def test_every_route_shows_what_is_of_ones_own_shop_and_nothing_of_another(address: str) -> None:
@@ -183,7 +204,7 @@ async def test_every_route_shows_what_is_of_ones_own_shop_and_nothing_of_another
             for path in paths_of(campaign_id, shop_id):
                 answer = await asked.get(path)
                 assert answer.status_code == 200, path
-                assert campaign_id in answer.text
+                assert campaign_id.encode() in answer.content
             for path in paths_of(other_campaign, other_shop):
                 answer = await asked.get(path)
                 assert answer.status_code == 404, path
@@ -205,16 +226,18 @@ async def test_every_list_has_what_is_of_ones_own_shops_only(address: str, token
         shops = (await asked.get(f"{PREFIX}/shops")).json()["shops"]
         assert shops == [shop_id for shop_id in ("s1", "s2") if viewer.may_see(shop_id)]
         assert (await asked.get(f"{PREFIX}/freshness")).json()["campaigns"] == len(seen)
-        for page in ("/?kind=all", "/alerts"):
+        books = (await asked.get(f"{PREFIX}/settlement")).json()["books"]
+        assert {each["campaign_id"] for each in books} == {"c1", "c2"} & seen.keys()
+        for page in ("/?kind=all", "/alerts", "/settlement"):
             html = (await asked.get(page)).text
             for name in ("c1", "c2"):
-                assert (f'href="/campaigns/{name}"' in html) == viewer.may_see(SHOPS[name]), (page, name)
+                assert (f'href="/campaigns/{name}' in html) == viewer.may_see(SHOPS[name]), (page, name)
 
 
 async def test_what_is_kept_of_pages_for_one_viewer_is_shown_to_no_other(address: str) -> None:
     for _ in range(2):
         for token, viewer in TOKENS.items():
-            for path in ("/?kind=all", "/alerts", "/campaigns/c1"):
+            for path in ("/?kind=all", "/alerts", "/settlement", "/campaigns/c1", "/campaigns/c1/settlement"):
                 async with client(address, token) as asked:
                     html = (await asked.get(path, headers={"hx-request": "true"})).text
                 assert "<html" not in html or "/campaigns/" in path
@@ -231,7 +254,8 @@ async def test_nothing_is_shown_without_a_token(address: str) -> None:
             for path in programs:
                 answer = await asked.get(path)
                 assert (answer.status_code, answer.json()["error"]) == (401, "not_signed_in"), path
-            for path in ("/", "/alerts", "/campaigns/c1", "/campaigns/nobodys"):
+            pages = [path for path in paths_of("c1", "s1") if not path.startswith("/api")]
+            for path in ("/", "/alerts", "/orders", "/settlement", *pages, "/campaigns/nobodys"):
                 answer = await asked.get(path)
                 assert (answer.status_code, answer.headers["location"]) == (303, "/login")
 
@@ -306,7 +330,7 @@ async def test_answers_are_as_the_document_says(address: str) -> None:
     assert len(document["paths"]) == len(OPERATIONS)
     async with client(address, "all") as asked:
         for path, methods in document["paths"].items():
-            names = {"{campaign_id}": "c1", "{shop_id}": "s1"}
+            names = {"{campaign_id}": "c1", "{shop_id}": "s1", "{order_id}": "orderc10"}
             for name, value in names.items():
                 path = path.replace(name, value)  # noqa: PLW2901 - the path as it is asked for
             answer = await asked.get(path)
@@ -360,6 +384,11 @@ async def test_every_answer_has_the_security_headers_and_no_page_has_inline_scri
         for path in (
             "/",
             "/campaigns/c1",
+            "/orders",
+            "/orders/orderc10",
+            "/settlement",
+            "/campaigns/c1/settlement",
+            "/campaigns/c1/settlement.csv",
             "/alerts",
             "/login",
             "/nowhere",
@@ -484,7 +513,8 @@ async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_
     async with serving(own_redis.url) as address, client(address, "one") as asked:
         async with Redis.from_url(own_redis.url) as redis:
             await show(redis)
-        fresh = {path: (await asked.get(path)).text for path in ("/", "/campaigns/c1", "/alerts")}
+        records = ("/orders/orderc10", "/settlement", "/campaigns/c1/settlement")
+        fresh = {path: (await asked.get(path)).text for path in ("/", "/campaigns/c1", "/alerts", *records)}
         assert all('role="alert"' not in html for html in fresh.values())
         own_redis.stop()
         await asyncio.sleep(0.6)
@@ -492,7 +522,8 @@ async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_
             answer = await asked.get(path)
             assert answer.status_code == 200
             assert 'role="alert"' in answer.text
-            assert ("¥1,234.50" in answer.text) == ("¥1,234.50" in before)
+            for figure in ("¥1,234.50", "¥123.45", "¥13.00"):
+                assert (figure in answer.text) == (figure in before)
         assert (await asked.get(f"{PREFIX}/freshness")).json()["problem"] is not None
         assert (await asked.get(f"{PREFIX}/campaigns/c1")).json()["metrics"]["gmv_fen"] == 123_450
         assert (await asked.get(f"{PREFIX}/campaigns/c2")).status_code == 404
@@ -511,7 +542,14 @@ async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_
 
 async def test_without_any_figures_a_page_says_that_redis_is_away() -> None:
     async with serving("redis://127.0.0.1:1/0") as address, client(address, "all") as asked:
-        for path in ("/", "/campaigns/c1", "/alerts"):
+        for path in (
+            "/",
+            "/campaigns/c1",
+            "/alerts",
+            "/orders/o1",
+            "/settlement",
+            "/campaigns/c1/settlement",
+        ):
             answer = await asked.get(path)
             assert answer.status_code == 503
             assert "Redis" in answer.text

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from tests.unit.domain.test_statement import entries_of_november
 from xinghe.commands import settle
-from xinghe.commands.statement_text import as_csv, harmless
+from xinghe.commands.statement_text import as_csv
 from xinghe.domain.outputs import LedgerEntry
 from xinghe.domain.statement import statement_of
+from xinghe.export.spreadsheet import harmless
 
 
 class Record:

@@ -9,10 +9,10 @@ from typing import get_args
 
 import pytest
 
-from xinghe.dashboard import campaign_page, overview
+from xinghe.dashboard import campaign_page, overview, settlement
 from xinghe.dashboard.language import LANGUAGES, MEANINGS, TEXTS
 from xinghe.dashboard.look import CHOICES
-from xinghe.domain import guarantee, outputs, terms
+from xinghe.domain import guarantee, ledger, outputs, terms
 from xinghe.domain.metrics import AUDIENCE_NAMES, MODELS
 
 TEMPLATES = resources.files("xinghe.dashboard").joinpath("templates")
@@ -66,6 +66,14 @@ def test_every_word_of_a_template_is_there() -> None:
         ("campaign.size_", set(campaign_page.SIZE.choices)),
         ("campaign.span_", set(campaign_page.SIZE.choices)),
         ("overview.", set(overview.MODE.choices)),
+        ("orders.how_", set(MODELS)),
+        ("touch.", set(get_args(outputs.TouchKind))),
+        ("rule.", set(settlement.RULE.choices)),
+        ("rule_help.", set(ledger.RULES)),
+        ("account.", set(settlement.ACCOUNTS)),
+        ("settlement.", {name.partition(":")[0] for name in settlement.ACCOUNTS}),
+        ("settlement.", {name + end for name in settlement.OWED for end in ("", "_short", "_help")}),
+        ("settlement.part_", {"new_amount", "reversal"}),
         ("table.kind_", {"campaign", "organic", "unattributed", "all"}),
     ],
 )
@@ -83,4 +91,5 @@ def test_what_is_put_together_in_templates_is_tested_above() -> None:
         "guarantee.gate_",
         "guarantee.state_",
     }
+    tested |= {"orders.how_", "touch.", "rule.", "rule_help.", "account.", "settlement.", "settlement.part_"}
     assert begun <= tested | {"alerts.", "app.theme_", "app.rise_", "table.", "problem."}

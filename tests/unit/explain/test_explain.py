@@ -15,11 +15,14 @@ from tests.unit.audit.events import MIDNIGHT_MS, claim, click, paid, refunded, v
 from xinghe.audit.journey import Limits
 from xinghe.audit.truth import LIMITS, truth_of
 from xinghe.commands.trace_text import as_text
+from xinghe.domain.attribution.arithmetic import ShareTold
+from xinghe.domain.attribution.recorded import told_of
 from xinghe.domain.events import PersonLinked
 from xinghe.domain.metrics import MODELS
+from xinghe.domain.outputs import OrderAttributed
 from xinghe.domain.windows import DAY_MS
 from xinghe.explain.explain import explain
-from xinghe.explain.explanation import EarlierOrder, Explanation, ShareTold
+from xinghe.explain.explanation import EarlierOrder, Explanation
 
 EVENTS: list[Any] = [
     # day  -40 -31 0   1   2   3   4   5   9
@@ -143,6 +146,9 @@ class TestModels:
                     (credit.touch_event_id, credit.orders_micros, credit.gmv_fen, credit.refund_fen)
                     for credit in order.credits[model.model]
                 ]
+            # The record alone, with the arithmetic of the stream, leads to the same.
+            record = msgspec.convert(order.as_json() | {"revision": 1}, OrderAttributed)
+            assert told_of(record, LIMITS.payment_window_ms // 4).models == told.models
             assert sum(refund.verdict == "counts" for refund in told.refunds) == order.refunds
             assert told.purchase.is_new == order.new_customer
             # It prints whatever it holds, and goes through JSON.

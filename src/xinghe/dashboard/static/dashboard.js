@@ -39,12 +39,12 @@
   const keep = {};
   document.addEventListener("htmx:beforeSwap", () => {
     keep.scroll = [...main.querySelectorAll(".scroll[id]")].map((e) => [e.id, e.scrollLeft, e.scrollTop]);
-    keep.open = [...main.querySelectorAll("details[id][open]")].map((e) => e.id);
+    keep.open = [...main.querySelectorAll("details[id]")].map((e) => [e.id, e.open]);
     keep.table = [...main.querySelectorAll("details[id][open] .scroll")].map((e) => [e.parentElement.id, e.scrollTop]);
     keep.focus = document.activeElement && main.contains(document.activeElement) ? document.activeElement.id : "";
   });
   document.addEventListener("htmx:afterSettle", () => {
-    for (const id of keep.open || []) document.getElementById(id)?.setAttribute("open", "");
+    for (const [id, isOpen] of keep.open || []) document.getElementById(id)?.toggleAttribute("open", isOpen);
     for (const [id, left, top] of keep.scroll || []) document.getElementById(id)?.scrollTo(left, top);
     for (const [id, top] of keep.table || []) document.querySelector(`#${CSS.escape(id)} .scroll`)?.scrollTo(0, top);
     if (keep.focus) document.getElementById(keep.focus)?.focus({ preventScroll: true });

@@ -60,15 +60,19 @@ def _shares(path: bytes, winner: bytes, amount_fen: int, half_life_ms: int) -> S
     touches = () if touch is None else tuple(touches_in(path))
     if len(touches) <= 1:
         return (by_winner,) * len(MODELS)
-    times_ms = [one.time_ms for one in touches]
-    weights = (
+    weights = path_weights([one.time_ms for one in touches], half_life_ms)
+    by_path = (Shares(touches, split(ORDER_MICROS, each), split(amount_fen, each)) for each in weights)
+    return (by_winner, *by_path)
+
+
+def path_weights(times_ms: Sequence[int], half_life_ms: int) -> tuple[list[int], ...]:
+    """The weights of a path's touches, whose times ascend, for each of ``MODELS`` but the first, which has the winner alone."""
+    return (
         first_touch.weights(times_ms),
         linear.weights(times_ms),
         time_decay.weights(times_ms, half_life_ms),
         position_based.weights(times_ms),
     )
-    by_path = (Shares(touches, split(ORDER_MICROS, each), split(amount_fen, each)) for each in weights)
-    return (by_winner, *by_path)
 
 
 def credits_of(order: Order, half_life_ms: int) -> list[list[Credit]]:
