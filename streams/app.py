@@ -98,7 +98,14 @@ def create(settings: Settings) -> Application:
     _add_stage(
         app,
         engine,
-        Stage("campaigns", campaigns.TOPICS, campaigns_tables(app), CAMPAIGNS_CHANGELOG, campaigns_processor),
+        Stage(
+            "campaigns",
+            campaigns.TOPICS,
+            campaigns_tables(app),
+            CAMPAIGNS_CHANGELOG,
+            campaigns_processor,
+            follows=True,
+        ),
     )
     app.transport = BatchTransport(
         app.conf.broker,

@@ -18,6 +18,7 @@ from faust.types import TP
 
 from streams.engine import metrics
 from streams.engine.errors import EXIT_FATAL
+from streams.engine.huge_pages import HugePages
 from streams.engine.task import Task
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ BACKLOG_RECORDS = 500
 """A delivery of so many records is of a backlog: then what a commit costs counts more than how soon it is done."""
 TICK_S = 1.0
 COLLECT_TICKS = 10
+HUGE_PAGES_S = 3.0
 STOP_COMMIT_S = 3.0
 """A worker that is told to end has 5 s in all."""
 LEAVE_S = 1.0
@@ -59,6 +61,7 @@ class Engine:
         self._tasks: dict[tuple[str, int], Task] = {}
         self._committers: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._ticker: asyncio.Task[None] | None = None
+        self._collapser: asyncio.Task[None] | None = None
         self._assigning = asyncio.Lock()
 
     def add(self, stage: Stage) -> None:
@@ -106,6 +109,7 @@ class Engine:
                 self.fatal("a task could not be opened")
             if self._ticker is None:
                 self._ticker = asyncio.create_task(self._tick_forever())
+                self._collapser = asyncio.create_task(_collapse_forever())
             # Everything recovered lives long: the collector need never look at it again.
             gc.collect()
             gc.freeze()
@@ -163,6 +167,8 @@ class Engine:
         async with self._assigning:
             if self._ticker is not None:
                 self._ticker.cancel()
+            if self._collapser is not None:
+                self._collapser.cancel()
             for task in self._tasks.values():
                 task.wake()
             try:
@@ -214,3 +220,10 @@ class Engine:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(EXIT_FATAL)
+
+
+async def _collapse_forever() -> None:
+    pages = HugePages()
+    while True:
+        await asyncio.to_thread(pages.collapse)
+        await asyncio.sleep(HUGE_PAGES_S)

@@ -43,7 +43,8 @@ class Stage:
     """One stage of the application.
 
     ``topics`` have equal partition counts and are assigned together; ``tables`` share the ``changelog`` topic, told
-    apart by their tags; ``create`` makes the processor of a partition.
+    apart by their tags; ``create`` makes the processor of a partition. ``follows`` says that its input is what another
+    stage of the application commits.
     """
 
     name: str
@@ -51,3 +52,4 @@ class Stage:
     tables: Sequence[BatchTable]
     changelog: str
     create: Callable[[Task], Processor]
+    follows: bool = False

@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 from streams.engine import metrics
 from streams.engine.crash import crash_point
 from streams.engine.errors import FatalError
+from streams.engine.pacing import pause_s
 from streams.engine.recovery import recover
 from streams.engine.transaction import NO_HEADERS, Buffer, OutputRecord, Transaction
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 COMMIT_S_MAX = 30.0
 """A commit that takes longer has failed: the client would try for ever, and the broker aborts it before."""
 CLOSE_S_MAX = 2.0
-GATHER_S = 0.01
-"""How long a commit that could start at once waits for the other batches of the same fetch."""
 
 
 class Task:
@@ -124,21 +123,21 @@ class Task:
         if self._ready:
             self._processor.tick(now_ms)
 
-    def _spacing_s(self) -> float:
-        """From one commit's start to the next: the interval, or down to half of it where commits are quick.
-
-        Two stages wait one after the other, and a commit that takes a quarter of the time leaves the rest for events.
-        """
-        interval_s = self._options.commit_interval_s
-        return min(max(4 * self._commit_took_s, interval_s / 2), interval_s)
-
     async def commit_forever(self) -> None:
-        """Commit whenever there is work and the last commit's start is long enough ago."""
+        """Commit whenever there is work and it is time."""
         while True:
             await self._work.wait()
-            pause_s = self._commit_started_s + self._spacing_s() - time.monotonic()
-            await asyncio.sleep(max(pause_s, GATHER_S))
+            await asyncio.sleep(self._pause_s())
             await self.commit()
+
+    def _pause_s(self) -> float:
+        return pause_s(
+            interval_s=self._options.commit_interval_s,
+            since_s=time.monotonic() - self._commit_started_s,
+            took_s=self._commit_took_s,
+            follows=self.stage.follows,
+            clock_s=time.time(),
+        )
 
     async def commit(self) -> None:
         """Commit what was processed so far, after a commit that is in flight."""

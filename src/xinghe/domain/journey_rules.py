@@ -132,8 +132,6 @@ class JourneyRules:
             segments[-1] += row
         else:
             segments.append(row)
-            if len(segments) > 1:
-                self._to_trim[key] = journey
         self.mark(
             (key, (journey.first_touches + len(segments) - 1) << GROUP_BITS)
         )  # part_number(TOUCHES, ...)
