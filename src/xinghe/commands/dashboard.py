@@ -77,7 +77,7 @@ def command(
 ) -> None:
     """Serve the dashboard and its JSON API until Ctrl-C.
 
-    It reads Redis only. Who may see which shops is told by the file of --access.
+    It reads Redis only, and writes there who has acknowledged an alert. Who may see which shops is told by the file of --access.
 
     \b
     Examples:

@@ -18,8 +18,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from xinghe.dashboard import api, pages, sessions
+from xinghe.dashboard import alerts_page, api, pages, sessions
 from xinghe.dashboard.access import Access
+from xinghe.dashboard.alerts_source import AlertsSource
 from xinghe.dashboard.board import Board
 from xinghe.dashboard.live import live
 from xinghe.dashboard.parameters import ParameterError
@@ -30,6 +31,8 @@ from xinghe.dashboard.source import NotVisibleError, Source
 from xinghe.dashboard.state import Parts, SignInError, State
 from xinghe.dashboard.updates import PERIOD_S, Updates
 from xinghe.serving import FunnelReader, ServingError, open_redis
+from xinghe.serving.acknowledgements import AlertsDesk
+from xinghe.serving.records_reader import RecordsReader
 
 log = structlog.get_logger()
 
@@ -52,7 +55,9 @@ def create_app(settings: Settings) -> Starlette:
     reader = FunnelReader(redis)
     updates = Updates(reader)
     board = Board(reader, updates)
-    state = State(settings.access, Source(board, reader), updates, settings.people_min, Parts())
+    source = Source(board, reader)
+    alerts = AlertsSource(source, RecordsReader(redis), AlertsDesk(redis))
+    state = State(settings.access, source, updates, settings.people_min, Parts(), alerts)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
@@ -70,6 +75,7 @@ def create_app(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             *pages.routes(),
+            *alerts_page.routes(),
             *sessions.routes(),
             *api.routes(),
             Route("/live", live),
@@ -167,6 +173,9 @@ async def _bad(request: Request, error: Exception) -> Response:
 
 async def _forbidden(request: Request, error: Exception) -> Response:
     del error
+    if _is_for_programs(request):
+        failure = Failure("forbidden", "Send a small body, and a token: Authorization: Bearer TOKEN")
+        return api.json(failure, 403)
     return pages.problem(request, "forbidden", 403)
 
 

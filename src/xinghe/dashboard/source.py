@@ -97,7 +97,7 @@ class Source:
     ) -> list[Funnel]:
         """The windows of one size that start in ``[from_ms, to_ms)``, oldest first; raises `NotVisibleError`."""
         await self.campaign(viewer, campaign_id)
-        return await self._read(
+        return await self.read(
             ("windows", campaign_id, size, from_ms, to_ms),
             lambda: self._reader.windows(campaign_id, size, from_ms, to_ms),
         )
@@ -105,35 +105,35 @@ class Source:
     async def notes(self, viewer: Viewer, campaign_id: str, limit: int) -> list[NoteFunnel]:
         """The notes with the highest GMV to date; raises `NotVisibleError`."""
         await self.campaign(viewer, campaign_id)
-        return await self._read(("notes", campaign_id, limit), lambda: self._reader.notes(campaign_id, limit))
+        return await self.read(("notes", campaign_id, limit), lambda: self._reader.notes(campaign_id, limit))
 
     async def position(self, viewer: Viewer, campaign_id: str) -> GuaranteePosition | None:
         """Where the guarantee stands, ``None`` where there is none; raises `NotVisibleError`."""
         await self.campaign(viewer, campaign_id)
-        return await self._read(("position", campaign_id), lambda: self._reader.guarantee(campaign_id))
+        return await self.read(("position", campaign_id), lambda: self._reader.guarantee(campaign_id))
 
     async def alerts_open(self, viewer: Viewer) -> list[AlertRaised]:
         """The open alerts of the viewer's shops, the last raised first; those about the data are for viewers of all."""
         await self.board.refresh()
-        alerts = await self._read(("alerts open",), self._reader.alerts_open)
+        alerts = await self.read(("alerts open",), self._reader.alerts_open)
         return [alert for alert in alerts if self._sees_alert(viewer, alert)]
 
-    async def alerts(self, viewer: Viewer, limit: int) -> list[AlertRaised]:
+    async def alerts(self, viewer: Viewer) -> list[AlertRaised]:
         """What became of alerts of the viewer's shops, the last first; of the last `ALERTS_READ` of all shops."""
         await self.board.refresh()
-        alerts = await self._read(("alerts",), lambda: self._reader.alerts(ALERTS_READ))
-        return [alert for alert in alerts if self._sees_alert(viewer, alert)][:limit]
+        alerts = await self.read(("alerts",), lambda: self._reader.alerts(ALERTS_READ))
+        return [alert for alert in alerts if self._sees_alert(viewer, alert)]
 
     async def shops(self, viewer: Viewer) -> list[str]:
         """The shops with models that the viewer may see, by id."""
-        shops = await self._read(("shops",), self._reader.shops)
+        shops = await self.read(("shops",), self._reader.shops)
         return [shop_id for shop_id in shops if viewer.may_see(shop_id)]
 
     async def shop_models(self, viewer: Viewer, shop_id: str) -> ShopModels:
         """The shop's data-driven models; raises `NotVisibleError`, also where it has none yet."""
         if not viewer.may_see(shop_id):
             raise NotVisibleError(shop_id)
-        models = await self._read(("models", shop_id), lambda: self._reader.models(shop_id))
+        models = await self.read(("models", shop_id), lambda: self._reader.models(shop_id))
         if models is None:
             raise NotVisibleError(shop_id)
         return models
@@ -144,12 +144,15 @@ class Source:
             board.totals[campaign_id], board.shops.get(campaign_id), board.hours.get(campaign_id, {})
         )
 
-    def _sees_alert(self, viewer: Viewer, alert: AlertRaised) -> bool:
-        # By the shop of today: the alert tells that of its time.
+    def shop_of(self, alert: AlertRaised) -> str | None:
+        """The shop of the alert's campaign today, else that of its time."""
         now = None if alert.campaign_id is None else self.board.shops.get(alert.campaign_id)
-        return viewer.may_see(now if now is not None else alert.shop_id)
+        return now if now is not None else alert.shop_id
 
-    async def _read(self, key: Hashable, read: Callable[[], Awaitable[Answer]]) -> Answer:
+    def _sees_alert(self, viewer: Viewer, alert: AlertRaised) -> bool:
+        return viewer.may_see(self.shop_of(alert))
+
+    async def read(self, key: Hashable, read: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask Redis, or answer what it said since the last change and within `PERIOD_S`, or, while it is away, what it said last."""
         kept = self._kept.get(key)
         version = self.board.version
@@ -166,3 +169,8 @@ class Source:
         if len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
         return answer
+
+    def expire(self, key: Hashable) -> None:
+        """Have the next `read` of a key ask Redis, where it can be reached."""
+        if (kept := self._kept.get(key)) is not None:
+            self._kept[key] = (-1, *kept[1:])

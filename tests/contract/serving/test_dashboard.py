@@ -168,7 +168,7 @@ def paths_of(campaign_id: str, shop_id: str) -> list[str]:
     found = [
         PREFIX + re.sub(r"\{[^}]+\}", shop_id if "{shop_id" in each.path else id_, each.path)
         for each in OPERATIONS
-        if "{" in each.path
+        if "{" in each.path and each.method == "GET"
     ]
     assert len(found) == 6
     return [*found, f"/campaigns/{id_}"]
@@ -225,7 +225,7 @@ async def test_what_is_kept_of_pages_for_one_viewer_is_shown_to_no_other(address
 
 async def test_nothing_is_shown_without_a_token(address: str) -> None:
     programs = [*(path for path in paths_of("c1", "s1") if path.startswith("/api")), "/live"]
-    programs += [PREFIX + each.path for each in OPERATIONS if "{" not in each.path]
+    programs += [PREFIX + each.path for each in OPERATIONS if "{" not in each.path and each.method == "GET"]
     for token in (None, "wrong"):
         async with client(address, token) as asked:
             for path in programs:
@@ -306,6 +306,8 @@ async def test_answers_are_as_the_document_says(address: str) -> None:
     assert len(document["paths"]) == len(OPERATIONS)
     async with client(address, "all") as asked:
         for path, methods in document["paths"].items():
+            if "post" in methods:
+                continue  # tried in test_dashboard_alerts.py
             names = {"{campaign_id}": "c1", "{shop_id}": "s1"}
             for name, value in names.items():
                 path = path.replace(name, value)  # noqa: PLW2901 - the path as it is asked for
@@ -428,9 +430,13 @@ async def test_a_commit_is_told_live_to_those_who_may_see_it(address: str, redis
         assert await anext(to_two) == {"campaigns": ["c2", "organic:s2"], "connected": True}
 
 
-async def told(answer: httpx.Response) -> AsyncGenerator[Any]:
+async def told(answer: httpx.Response, event: str = "change") -> AsyncGenerator[Any]:
+    """The data of the events of one name."""
+    name = ""
     async for line in answer.aiter_lines():
-        if line.startswith("data: "):
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        if line.startswith("data: ") and name == event:
             yield orjson.loads(line.removeprefix("data: "))
 
 

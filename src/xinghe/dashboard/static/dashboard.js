@@ -8,6 +8,7 @@
   let isPaused = false;
   let isAsking = false;
   let isDue = false;
+  let wroteAt = 0;
 
   const say = (state) => {
     const shown = isPaused ? "paused" : state;
@@ -16,8 +17,9 @@
   };
 
   const refresh = () => {
-    // One request at a time; what changed meanwhile is asked for after it.
-    if (isPaused || document.hidden || isAsking) {
+    // One request at a time; what changed meanwhile is asked for after it. A text that is being written is not swapped: an input
+    // method would lose its word.
+    if (isPaused || document.hidden || isAsking || Date.now() - wroteAt < 3000) {
       isDue = true;
       return;
     }
@@ -25,6 +27,19 @@
     isAsking = true;
     htmx.trigger(main, "refresh");
   };
+
+  // Open alerts that nobody has acknowledged, beside the link to them.
+  const count = (unacknowledged) => {
+    const badge = document.getElementById("unacknowledged");
+    badge.hidden = unacknowledged === 0;
+    badge.firstElementChild.textContent = unacknowledged > 99 ? "99+" : unacknowledged;
+  };
+
+  const wrote = (event) => {
+    if (event.target.closest("form[method='post']")) wroteAt = Date.now();
+  };
+  main.addEventListener("input", wrote);
+  main.addEventListener("pointerdown", wrote);
 
   const signIn = () => {
     // A link may bring the token behind #, which no server is sent.
@@ -70,6 +85,7 @@
       isFirst = false;
       if (concerns) refresh();
     });
+    events.addEventListener("alerts", (event) => count(JSON.parse(event.data).unacknowledged));
     events.addEventListener("error", () => {
       say("connecting");
       if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
