@@ -40,15 +40,16 @@ def figure(value: float | None, unit: AlertUnit, look: Look) -> str:
     >>> en = Look("en", "auto", "green")
     >>> figure(0.99999, "ratio", en), figure(1.0, "ratio", en), figure(4.25, "percent", en), figure(90, "percent", en)
     ('0.9999', '1.00', '4.2%', '90%')
-    >>> figure(51_234.0, "fen", en), figure(62.5, "minutes", en), figure(None, "ratio", en)
-    ('¥512.34', '1 h 2 min', '–')
+    >>> figure(51_234.0, "fen", en), figure(62.5, "minutes", en), figure(15, "minutes", en), figure(None, "ratio", en)
+    ('¥512.34', '1 h 2 min', '15 min', '–')
     """
     if value is None:
         return UNKNOWN
     if unit == "fen":
         return look.money(math.floor(value))
     if unit == "minutes":
-        return look.age(math.floor(value * MINUTE_MS))
+        age = look.age(math.floor(value * MINUTE_MS))
+        return age.removesuffix(" 0 s").removesuffix(" 0 秒")
     if unit == "ratio":
         places = 2 if value >= 1 or value == round(value, 2) else 4
         return f"{_floor(value, places):,.{places}f}"

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from xinghe.dashboard import alert_filter, records
 from xinghe.dashboard.access import Viewer
 from xinghe.dashboard.alert_filter import fitting
+from xinghe.dashboard.health import Health, health_of
 from xinghe.dashboard.listing import KIND, SEARCH, SHOP, SORT, listed
 from xinghe.dashboard.parameters import MS_MAX, Parameter, ParameterError, values
 from xinghe.dashboard.security import FormError, limited_body
@@ -120,6 +121,16 @@ async def _shop_models(asked: Asked) -> ShopModels:
     return await asked.state.source.shop_models(asked.viewer, asked.id)
 
 
+async def _health(asked: Asked) -> Health:
+    return await health(asked.state, asked.viewer)
+
+
+async def health(state: State, viewer: Viewer) -> Health:
+    """How the stream is; raises `NotVisibleError` unless the viewer sees all shops."""
+    reports = await state.records.reports(viewer)
+    return health_of(reports, now_ms(), state.source.board.problem)
+
+
 async def _freshness(asked: Asked) -> records.Freshness:
     return freshness(asked.state, await asked.state.source.campaigns(asked.viewer))
 
@@ -196,6 +207,7 @@ OPERATIONS: Final = (
         ShopModels,
         _shop_models,
     ),
+    Operation("/health", "How the stream is; only for tokens of all shops", Health, _health),
     Operation("/freshness", "How fresh the figures are", records.Freshness, _freshness),
 )
 

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from xinghe.dashboard import alerts_page, api, pages, sessions
+from xinghe.dashboard import alerts_page, api, health_page, pages, sessions
 from xinghe.dashboard.access import Access
 from xinghe.dashboard.alerts_source import AlertsSource
 from xinghe.dashboard.board import Board
@@ -26,6 +26,7 @@ from xinghe.dashboard.live import live
 from xinghe.dashboard.parameters import ParameterError
 from xinghe.dashboard.privacy import PEOPLE_MIN
 from xinghe.dashboard.records import Failure
+from xinghe.dashboard.records_source import RecordsSource
 from xinghe.dashboard.security import FormError, Headers
 from xinghe.dashboard.source import NotVisibleError, Source
 from xinghe.dashboard.state import Parts, SignInError, State
@@ -56,8 +57,16 @@ def create_app(settings: Settings) -> Starlette:
     updates = Updates(reader)
     board = Board(reader, updates)
     source = Source(board, reader)
-    alerts = AlertsSource(source, RecordsReader(redis), AlertsDesk(redis))
-    state = State(settings.access, source, updates, settings.people_min, Parts(), alerts)
+    records = RecordsReader(redis)
+    state = State(
+        settings.access,
+        source,
+        updates,
+        settings.people_min,
+        Parts(),
+        alerts=AlertsSource(source, records, AlertsDesk(redis)),
+        records=RecordsSource(source, records),
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
@@ -76,6 +85,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             *pages.routes(),
             *alerts_page.routes(),
+            *health_page.routes(),
             *sessions.routes(),
             *api.routes(),
             Route("/live", live),

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from xinghe.dashboard.access import Access, Viewer
 from xinghe.dashboard.alerts_source import AlertsSource
+from xinghe.dashboard.records_source import RecordsSource
 from xinghe.dashboard.source import Source
 from xinghe.dashboard.updates import Updates
 
@@ -44,6 +45,7 @@ class State(NamedTuple):
     people_min: int
     parts: Parts
     alerts: AlertsSource
+    records: RecordsSource
 
 
 class SignInError(Exception):

@@ -191,6 +191,15 @@ async def test_every_route_shows_what_is_of_ones_own_shop_and_nothing_of_another
                 assert missing.text.replace("nobodys", "") == answer.text.replace(other_campaign, "")
 
 
+async def test_health_is_for_viewers_of_all_shops_alone(address: str) -> None:
+    for token, viewer in TOKENS.items():
+        async with client(address, token) as asked:
+            status = 200 if viewer.shops is None else 404
+            for path in ("/health", f"{PREFIX}/health"):
+                assert (await asked.get(path)).status_code == status, (token, path)
+            assert ('href="/health"' in (await asked.get("/")).text) == (status == 200)
+
+
 @pytest.mark.parametrize("token", list(TOKENS))
 async def test_every_list_has_what_is_of_ones_own_shops_only(address: str, token: str) -> None:
     viewer = TOKENS[token]
@@ -231,7 +240,7 @@ async def test_nothing_is_shown_without_a_token(address: str) -> None:
             for path in programs:
                 answer = await asked.get(path)
                 assert (answer.status_code, answer.json()["error"]) == (401, "not_signed_in"), path
-            for path in ("/", "/alerts", "/campaigns/c1", "/campaigns/nobodys"):
+            for path in ("/", "/alerts", "/health", "/campaigns/c1", "/campaigns/nobodys"):
                 answer = await asked.get(path)
                 assert (answer.status_code, answer.headers["location"]) == (303, "/login")
 
@@ -363,6 +372,7 @@ async def test_every_answer_has_the_security_headers_and_no_page_has_inline_scri
             "/",
             "/campaigns/c1",
             "/alerts",
+            "/health",
             "/login",
             "/nowhere",
             f"{PREFIX}/freshness",
@@ -517,7 +527,7 @@ async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_
 
 async def test_without_any_figures_a_page_says_that_redis_is_away() -> None:
     async with serving("redis://127.0.0.1:1/0") as address, client(address, "all") as asked:
-        for path in ("/", "/campaigns/c1", "/alerts"):
+        for path in ("/", "/campaigns/c1", "/alerts", "/health"):
             answer = await asked.get(path)
             assert answer.status_code == 503
             assert "Redis" in answer.text

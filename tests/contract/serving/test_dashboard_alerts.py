@@ -128,7 +128,7 @@ async def test_alerts_are_told_in_the_language_of_the_viewer(address: str, langu
         await asked.post("/look", data={"csrf": await csrf(asked, "/"), "language": language})
         page = html.unescape((await asked.get("/alerts")).text)
     sentences = {
-        "en": "Figures are complete only up to – ago. The limit is 15 min 0 s.",
+        "en": "Figures are complete only up to – ago. The limit is 15 min.",
         "zh-CN": "数据只完整到 – 之前",
     }
     assert [name for name, sentence in sentences.items() if sentence in page] == [language]

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from xinghe.dashboard import alert_filter, campaign_page, overview
+from xinghe.dashboard import alert_filter, campaign_page, health, overview
 from xinghe.dashboard.language import LANGUAGES, MEANINGS, TEXTS
 from xinghe.dashboard.look import CHOICES
 from xinghe.domain import guarantee, outputs, terms
@@ -61,6 +61,10 @@ def test_every_word_of_a_template_is_there() -> None:
         ("guarantee.form_", set(get_args(terms.Form))),
         ("guarantee.basis_", set(get_args(terms.Basis))),
         ("alerts.", {*get_args(outputs.AlertTurn), *get_args(outputs.Severity)}),
+        ("health.fault_", set(health.ADVICE)),
+        ("health.state_", set(get_args(health.State))),
+        ("health.", {f"{name}_help" for name in ("records", "lag", "watermark", "redis")}),
+        ("reason.", set(get_args(outputs.Reason))),
         ("alerts.severity_", set(alert_filter.SEVERITY.choices)),
         ("alerts.acknowledged_", set(alert_filter.ACKNOWLEDGED.choices)),
         ("alert_kind.", set(alert_filter.KIND.choices)),
@@ -95,5 +99,13 @@ def test_what_is_put_together_in_templates_is_tested_above() -> None:
         "guarantee.gate_",
         "guarantee.state_",
     }
-    tested |= {"alerts.severity_", "alerts.acknowledged_", "alert_kind."}
+    tested |= {
+        "alerts.severity_",
+        "alerts.acknowledged_",
+        "alert_kind.",
+        "health.",
+        "health.state_",
+        "health.fault_",
+        "health.stage_",
+    }
     assert begun <= tested | {"alerts.", "app.theme_", "app.rise_", "table.", "problem."}

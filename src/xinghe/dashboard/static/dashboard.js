@@ -101,8 +101,8 @@
     pause.textContent = isPaused ? pause.dataset.resume : pause.dataset.pause;
     if (!isPaused && isDue) refresh();
   });
-  // Ages go on while nothing changes.
-  setInterval(refresh, 10000);
+  // Ages go on while nothing changes, and workers report.
+  setInterval(refresh, Number(body.dataset.every));
   document.addEventListener("keydown", (event) => {
     const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
     if (event.key === "/" && !isTyping) {
