@@ -8,7 +8,7 @@
   let isPaused = false;
   let isAsking = false;
   let isDue = false;
-  let wroteAt = 0;
+  let isWriting = false;
 
   const say = (state) => {
     const shown = isPaused ? "paused" : state;
@@ -19,7 +19,7 @@
   const refresh = () => {
     // One request at a time; what changed meanwhile is asked for after it. A text that is being written is not swapped: an input
     // method would lose its word.
-    if (isPaused || document.hidden || isAsking || Date.now() - wroteAt < 3000) {
+    if (isPaused || document.hidden || isAsking || isWriting) {
       isDue = true;
       return;
     }
@@ -35,8 +35,15 @@
     badge.firstElementChild.textContent = unacknowledged > 99 ? "99+" : unacknowledged;
   };
 
+  let written = 0;
   const wrote = (event) => {
-    if (event.target.closest("form[method='post']")) wroteAt = Date.now();
+    if (!event.target.closest("form[method='post']")) return;
+    isWriting = true;
+    clearTimeout(written);
+    written = setTimeout(() => {
+      isWriting = false;
+      if (isDue) refresh();
+    }, 3000);
   };
   main.addEventListener("input", wrote);
   main.addEventListener("pointerdown", wrote);
