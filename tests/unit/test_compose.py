@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import pytest
@@ -41,7 +42,7 @@ def test_the_services_of_the_demo_are_there() -> None:
     assert {name for name, service in SERVICES.items() if service.get("profiles") != ["monitoring"]} == {
         *("kafka", "redis", "topics", "worker", "simulate", "watch", "audit")
     }
-    assert {"notify", "prometheus", "alertmanager"} < set(SERVICES)
+    assert {"notify", "prometheus", "alertmanager", "grafana"} < set(SERVICES)
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
     assert SERVICES["redis"]["image"] == "redis:7"
     assert all(service["image"] == "xinghe:local" for service in OURS.values())
@@ -98,10 +99,13 @@ def test_the_environment_is_settings_of_ours(name: str) -> None:
 
 
 def test_no_port_is_open_to_the_outside() -> None:
-    assert not any("ports" in service for service in SERVICES.values())
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+
+    assert set(ports) == {"prometheus", "alertmanager", "grafana"}
+    assert all(port.startswith("127.0.0.1:") for each in ports.values() for port in each)
 
 
-@pytest.mark.parametrize("name", ["notify", "prometheus", "alertmanager"])
+@pytest.mark.parametrize("name", ["notify", "prometheus", "alertmanager", "grafana"])
 def test_what_is_mounted_is_there_and_cannot_be_changed(name: str) -> None:
     for volume in SERVICES[name]["volumes"]:
         source, _, mode = volume.split(":")
@@ -124,6 +128,32 @@ def test_prometheus_asks_services_that_there_are() -> None:
     ]
 
     assert sorted(targets) == sorted(f"{name}:{port}" for name, port in ports.items())
+
+
+def test_grafana_finds_its_dashboards_and_asks_a_service_that_there_is() -> None:
+    grafana = SERVICES["grafana"]
+    mounted = dict(reversed(volume.split(":")[:2]) for volume in grafana["volumes"])
+    provisioning = ROOT / mounted["/etc/grafana/provisioning"]
+    (provider,) = yaml.safe_load((provisioning / "dashboards/xinghe.yml").read_text())["providers"]
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())["datasources"]
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    address = urlsplit(grafana["environment"][source["url"].removeprefix("$")])
+
+    assert list((ROOT / mounted[provider["options"]["path"]]).glob("*.json"))
+    assert (ROOT / mounted[str(home.parent)] / home.name).is_file()
+    assert address.hostname in SERVICES
+    assert f"127.0.0.1:{address.port}:{address.port}" in SERVICES[address.hostname]["ports"]
+
+
+def test_grafana_is_of_the_version_that_its_dashboards_are_made_for() -> None:
+    pinned = re.search(
+        r"^grafana-foundation-sdk==\d+!(\d+\.\d+)\.",
+        (ROOT / "requirements-dev.txt").read_text(),
+        re.MULTILINE,
+    )
+
+    assert pinned is not None
+    assert SERVICES["grafana"]["image"].startswith(f"grafana/grafana:{pinned[1]}.")
 
 
 def test_the_receivers_of_the_notifier_are_right_once_they_are_in_the_environment() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import yaml
 
 import streams.engine.metrics
 import streams.metric_defs
+from deploy.grafana import generate
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -53,6 +55,16 @@ def test_the_settings_of_prometheus_are_right() -> None:
 
 def test_the_settings_of_alertmanager_are_right() -> None:
     run_tool("amtool", "check-config", "alertmanager/alertmanager.yml")
+
+
+PANELS: list[tuple[str, dict[str, Any]]] = [
+    (f"{page.uid}: {panel['title']}", panel)
+    for page in generate.PAGES
+    for row in json.loads(generate.file(page).read_text(encoding="utf-8"))["panels"]
+    for panel in [row, *row.get("panels", [])]
+    if panel["type"] != "row"
+]
+PANEL_NAMES = [name for name, _ in PANELS]
 
 
 def names_in(expression: str) -> set[str]:
@@ -126,3 +138,58 @@ def test_rules_and_scrape_jobs_have_the_same_names() -> None:
     }
 
     assert jobs == {job for rule in RULES for job in re.findall(r'job="([\w-]+)"', rule["expr"])}
+
+
+@pytest.mark.parametrize("page", generate.PAGES, ids=[page.uid for page in generate.PAGES])
+def test_the_dashboards_are_as_they_are_generated(page: generate.Page) -> None:
+    assert generate.file(page).read_text(encoding="utf-8") == generate.text(page), (
+        "run: .venv/bin/python deploy/grafana/generate.py"
+    )
+
+
+def test_no_dashboard_is_left_over() -> None:
+    assert set(generate.FOLDER.iterdir()) == {generate.file(page) for page in generate.PAGES}
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=PANEL_NAMES)
+def test_each_panel_is_about_what_the_code_measures_and_says_what_it_is(
+    name: str, panel: dict[str, Any]
+) -> None:
+    for target in panel["targets"]:
+        names = names_in(target["expr"])
+        assert names
+        assert names <= measured() | OF_OTHERS
+    assert panel["description"]
+    assert len(panel["description"]) < 200
+    sections = set(re.findall(r"Xinghe\w+", panel["description"]))
+    assert sections <= set(NAMES)
+
+
+def test_all_that_the_code_measures_is_on_a_dashboard() -> None:
+    shown = {name for _, panel in PANELS for target in panel["targets"] for name in names_in(target["expr"])}
+    families = {re.sub("_(total|bucket|count|sum)$", "", name) for name in measured()}
+
+    assert {re.sub("_(total|bucket|count|sum)$", "", name) for name in shown} - OF_OTHERS == families
+
+
+def test_the_expressions_of_the_dashboards_are_right(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"panel:{number}", "expr": target["expr"].replace("$__rate_interval", "5m")}
+        for number, target in enumerate(target for _, panel in PANELS for target in panel["targets"])
+    ]
+    path = tmp_path / "rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
+
+    run_tool("promtool", "check", "rules", str(path))
+
+
+def test_panels_do_not_overlap() -> None:
+    for page in generate.PAGES:
+        cells = [
+            (x, y)
+            for panel in json.loads(generate.file(page).read_text(encoding="utf-8"))["panels"]
+            for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+            for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+        ]
+        assert len(cells) == len(set(cells))
+        assert max(x for x, _ in cells) < generate.WIDTH

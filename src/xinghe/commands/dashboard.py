@@ -77,8 +77,8 @@ def command(
 ) -> None:
     """Serve the dashboard and its JSON API until Ctrl-C.
 
-    It reads Redis only. Who may see which shops is told by the file of --access. The arithmetic of orders needs the setting
-    payment_window_ms as the workers have it.
+    It reads Redis only, and writes there who has acknowledged an alert. Who may see which shops is told by the file of
+    --access. The arithmetic of orders needs the setting payment_window_ms as the workers have it.
 
     \b
     Examples:

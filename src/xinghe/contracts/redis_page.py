@@ -134,7 +134,18 @@ def _keys() -> list[tuple[str, str, str, str]]:
             "what became of alerts: `alert_id` and `record`, as above; nothing twice, and fewer after Redis was emptied",
             "the last 10,000 or so",
         ),
-        (keys.UPDATES, "channel", "JSON lists of the campaign ids that a commit changed", "not kept"),
+        (
+            keys.ACKNOWLEDGED,
+            "hash",
+            "`alert_id` to who acknowledged the alert on the dashboard last, JSON: `alert_id`, `by`, `time_ms`, `note`; gone once Redis is emptied",
+            "while the alert is open, and 90 d at least",
+        ),
+        (
+            keys.UPDATES,
+            "channel",
+            "JSON lists of the campaign ids that changed, or whose alerts did; `system` for alerts about the data of all",
+            "not kept",
+        ),
         (
             keys.sink("{stage}", _START_MS).replace(str(_START_MS), "{partition}"),
             "hash",

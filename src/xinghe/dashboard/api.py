@@ -10,10 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from xinghe.dashboard import records, records_api
+from xinghe.dashboard import alert_filter, records, records_api
+from xinghe.dashboard.access import Viewer
+from xinghe.dashboard.alert_filter import fitting
+from xinghe.dashboard.health import Health, health_of
 from xinghe.dashboard.listing import KIND, SEARCH, SHOP, SORT, listed
 from xinghe.dashboard.operation import CAMPAIGN_PATH, Asked, Operation
-from xinghe.dashboard.parameters import MS_MAX, Parameter, values
+from xinghe.dashboard.parameters import MS_MAX, Parameter, ParameterError, values
+from xinghe.dashboard.security import FormError, limited_body
 from xinghe.dashboard.source import Campaign
 from xinghe.dashboard.state import State, now_ms, state_of, viewer_of
 from xinghe.domain.metrics import MODELS
@@ -70,10 +74,17 @@ async def _guarantee(asked: Asked) -> records.GuaranteeRecord:
 
 
 async def _alerts(asked: Asked) -> records.AlertList:
-    source, limit = asked.state.source, asked.values["limit"]
-    if asked.values["which"] == "open":
-        return records.AlertList((await source.alerts_open(asked.viewer))[:limit])
-    return records.AlertList(await source.alerts(asked.viewer, limit))
+    given = dict(asked.values)
+    limit, which = given.pop("limit"), given.pop("which")
+    alerts = asked.state.alerts
+    found = await (alerts.open(asked.viewer) if which == "open" else alerts.turns(asked.viewer))
+    return records.AlertList([records.alert_record(each) for each in fitting(found, **given)[:limit]])
+
+
+async def _acknowledge(asked: Asked) -> records.AlertRecord:
+    return records.alert_record(
+        await asked.state.alerts.acknowledge(asked.viewer, asked.id, asked.body.note, now_ms())
+    )
 
 
 async def _shops(asked: Asked) -> records.ShopList:
@@ -82,6 +93,16 @@ async def _shops(asked: Asked) -> records.ShopList:
 
 async def _shop_models(asked: Asked) -> ShopModels:
     return await asked.state.source.shop_models(asked.viewer, asked.id)
+
+
+async def _health(asked: Asked) -> Health:
+    return await health(asked.state, asked.viewer)
+
+
+async def health(state: State, viewer: Viewer) -> Health:
+    """How the stream is; raises `NotVisibleError` unless the viewer sees all shops."""
+    reports = await state.records.reports(viewer)
+    return health_of(reports, now_ms(), state.source.board.problem)
 
 
 async def _freshness(asked: Asked) -> records.Freshness:
@@ -154,8 +175,16 @@ OPERATIONS: Final = (
             Parameter(
                 "which", "Open alerts, or all turns of the last ones.", "open", choices=("open", "all")
             ),
+            *alert_filter.PARAMETERS,
             _LIMIT,
         ),
+    ),
+    Operation(
+        "/alerts/{alert_id:path}/acknowledge",
+        "Say that you have seen an alert; what was said before is replaced",
+        records.AlertRecord,
+        _acknowledge,
+        body=records.Note,
     ),
     Operation("/shops", "Shops with data-driven models", records.ShopList, _shops),
     Operation(
@@ -164,6 +193,7 @@ OPERATIONS: Final = (
         ShopModels,
         _shop_models,
     ),
+    Operation("/health", "How the stream is; only for tokens of all shops", Health, _health),
     Operation("/freshness", "How fresh the figures are", records.Freshness, _freshness),
 )
 
@@ -171,7 +201,7 @@ OPERATIONS: Final = (
 def routes() -> list[Route]:
     """The routes of all operations, in the order of the table, and that of the document."""
     return [
-        *(Route(PREFIX + each.path, _endpoint(each), methods=["GET"]) for each in OPERATIONS),
+        *(Route(PREFIX + each.path, _endpoint(each), methods=[each.method]) for each in OPERATIONS),
         Route(f"{PREFIX}/openapi.json", _openapi, methods=["GET"]),
     ]
 
@@ -181,9 +211,20 @@ def _endpoint(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         viewer = viewer_of(request)
         given = values(operation.parameters, request.query_params)
         id_ = next(iter(request.path_params.values()), "")
-        return json(await operation.handle(Asked(state_of(request), viewer, id_, given)))
+        body = None if operation.body is None else await _body(request, operation.body)
+        return json(await operation.handle(Asked(state_of(request), viewer, id_, given, body)))
 
     return endpoint
+
+
+async def _body(request: Request, kind: type) -> Any:
+    # A browser sends the cookie of a session along with what any site makes it send, but never a token.
+    if "authorization" not in request.headers:
+        raise FormError
+    try:
+        return msgspec.json.decode(await limited_body(request) or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise ParameterError(f"the body must be JSON as the document of the API says ({error})") from error
 
 
 def json(answer: Any, status: int = 200) -> Response:
@@ -199,10 +240,13 @@ async def _openapi(request: Request) -> Response:
 def openapi() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the operations."""
     reference = "#/components/schemas/{name}"
-    answers, schemas = msgspec.json.schema_components(
-        [*(each.answer for each in OPERATIONS), records.Failure], ref_template=reference
+    answers_and_bodies = [each.answer for each in OPERATIONS] + [
+        each.body or type(None) for each in OPERATIONS
+    ]
+    found, schemas = msgspec.json.schema_components(
+        [records.Failure, *answers_and_bodies], ref_template=reference
     )
-    *_, failure = answers
+    failure, answers, bodies = found[0], found[1 : len(OPERATIONS) + 1], found[len(OPERATIONS) + 1 :]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -212,8 +256,10 @@ def openapi() -> dict[str, Any]:
         },
         "security": [{"token": []}],
         "paths": {
-            PREFIX + each.path.replace(":path", ""): {"get": _described(each, answer, failure)}
-            for each, answer in zip(OPERATIONS, answers, strict=False)
+            PREFIX + each.path.replace(":path", ""): {
+                each.method.lower(): _described(each, answer, failure, body)
+            }
+            for each, answer, body in zip(OPERATIONS, answers, bodies, strict=True)
         },
         "components": {
             "schemas": schemas,
@@ -222,7 +268,9 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def _described(operation: Operation, answer: dict[str, Any], failure: dict[str, Any]) -> dict[str, Any]:
+def _described(
+    operation: Operation, answer: dict[str, Any], failure: dict[str, Any], body: dict[str, Any]
+) -> dict[str, Any]:
     in_path = [
         {"name": part[1:].split(":")[0], "in": "path", "required": True, "schema": {"type": "string"}}
         for part in operation.path.replace("}", "").split("/")
@@ -235,12 +283,16 @@ def _described(operation: Operation, answer: dict[str, Any], failure: dict[str, 
     failures = {
         "400": "A parameter is wrong",
         "401": "No valid token",
+        **({"403": "A session's cookie is no token"} if operation.body else {}),
         **({"404": "It is not there, or of a shop that the token may not see"} if in_path else {}),
-        "503": "Redis cannot be reached and nothing was read before",
+        "503": "Redis cannot be reached and nothing was read before"
+        if operation.body is None
+        else "Redis cannot be reached; send it again",
     }
     return {
         "summary": operation.summary,
         "parameters": in_path + in_query,
+        **({"requestBody": {"content": {"application/json": {"schema": body}}}} if operation.body else {}),
         "responses": {
             "200": {"description": "OK", "content": {"application/json": {"schema": answer}}},
             **{

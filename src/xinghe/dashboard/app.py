@@ -18,8 +18,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from xinghe.dashboard import api, order_page, pages, sessions, settlement_page
+from xinghe.dashboard import alerts_page, api, health_page, order_page, pages, sessions, settlement_page
 from xinghe.dashboard.access import Access
+from xinghe.dashboard.alerts_source import AlertsSource
 from xinghe.dashboard.board import Board
 from xinghe.dashboard.live import live
 from xinghe.dashboard.parameters import ParameterError
@@ -32,6 +33,7 @@ from xinghe.dashboard.state import Parts, SignInError, State
 from xinghe.dashboard.updates import PERIOD_S, Updates
 from xinghe.domain.order_rules import Windows
 from xinghe.serving import FunnelReader, ServingError, open_redis
+from xinghe.serving.acknowledgements import AlertsDesk
 from xinghe.serving.records_reader import RecordsReader
 
 log = structlog.get_logger()
@@ -57,13 +59,15 @@ def create_app(settings: Settings) -> Starlette:
     updates = Updates(reader)
     board = Board(reader, updates)
     source = Source(board, reader)
+    records = RecordsReader(redis)
     state = State(
         settings.access,
         source,
         updates,
         settings.people_min,
         Parts(),
-        records=RecordsSource(source, RecordsReader(redis)),
+        alerts=AlertsSource(source, records, AlertsDesk(redis)),
+        records=RecordsSource(source, records),
         half_life_ms=Windows(payment_ms=settings.payment_window_ms).half_life_ms,
     )
 
@@ -85,6 +89,8 @@ def create_app(settings: Settings) -> Starlette:
             *order_page.routes(),
             *settlement_page.routes(),
             *pages.routes(),
+            *alerts_page.routes(),
+            *health_page.routes(),
             *sessions.routes(),
             *api.routes(),
             Route("/live", live),
@@ -182,6 +188,9 @@ async def _bad(request: Request, error: Exception) -> Response:
 
 async def _forbidden(request: Request, error: Exception) -> Response:
     del error
+    if _is_for_programs(request):
+        failure = Failure("forbidden", "Send a small body, and a token: Authorization: Bearer TOKEN")
+        return api.json(failure, 403)
     return pages.problem(request, "forbidden", 403)
 
 

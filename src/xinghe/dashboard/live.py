@@ -1,4 +1,4 @@
-"""Server-sent events: which of the campaigns that a viewer may see have changed, at most twice a second."""
+"""Server-sent events: which of the campaigns that a viewer may see have changed, at most twice a second, and open alerts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from xinghe.dashboard.access import Viewer
 from xinghe.dashboard.state import State, state_of, viewer_of
 from xinghe.dashboard.updates import Change
-from xinghe.serving import ServingUnavailableError
+from xinghe.serving import ServingError, ServingUnavailableError
 
 HEARTBEAT_S: Final = 15
 """After so long without an event a comment is sent, so that both sides see a broken connection."""
@@ -27,13 +27,14 @@ RETRY_MS: Final = 1_000
 
 
 async def live(request: Request) -> Response:
-    """The stream of events ``change`` with ``campaigns`` (null: all) and ``connected``."""
+    """The stream of events ``change`` with ``campaigns`` (null: all) and ``connected``, and ``alerts`` with ``unacknowledged``."""
     viewer = viewer_of(request)
     return EventSourceResponse(_events(state_of(request), viewer), ping=HEARTBEAT_S, send_timeout=SEND_S_MAX)
 
 
 async def _events(state: State, viewer: Viewer) -> AsyncGenerator[ServerSentEvent]:
     was_connected: bool | None = None
+    told: int | None = None
     with state.updates.listener() as listener, suppress(TimeoutError):
         async with asyncio.timeout(RIGHTS_S):
             while True:
@@ -44,6 +45,18 @@ async def _events(state: State, viewer: Viewer) -> AsyncGenerator[ServerSentEven
                 ids = None if change.campaign_ids is None else sorted(change.campaign_ids)
                 data = orjson.dumps({"campaigns": ids, "connected": change.is_connected}).decode()
                 yield ServerSentEvent(data, event="change", retry=RETRY_MS)
+                count = await _unacknowledged(state, viewer)
+                if count is not None and count != told:
+                    told = count
+                    yield ServerSentEvent(orjson.dumps({"unacknowledged": count}).decode(), event="alerts")
+
+
+async def _unacknowledged(state: State, viewer: Viewer) -> int | None:
+    """How many open alerts nobody has acknowledged; ``None`` while that cannot be read."""
+    try:
+        return await state.alerts.unacknowledged(viewer)
+    except ServingError:
+        return None
 
 
 async def visible(state: State, viewer: Viewer, change: Change) -> Change:

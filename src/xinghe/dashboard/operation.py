@@ -13,12 +13,13 @@ CAMPAIGN_PATH: Final = "/campaigns/{campaign_id:path}"
 
 
 class Asked(NamedTuple):
-    """A request that was understood: who asks, the id in the path if there is one, and the parameters."""
+    """A request that was understood: who asks, the id in the path if there is one, the parameters and the body."""
 
     state: State
     viewer: Viewer
     id: str
     values: Mapping[str, Any]
+    body: Any = None
 
 
 class Operation(NamedTuple):
@@ -29,3 +30,10 @@ class Operation(NamedTuple):
     answer: type
     handle: Callable[[Asked], Awaitable[Any]]
     parameters: tuple[Parameter, ...] = ()
+    body: type | None = None
+    """What must be sent, as JSON; such an operation changes something and is asked for by POST."""
+
+    @property
+    def method(self) -> str:
+        """The method of HTTP."""
+        return "GET" if self.body is None else "POST"

@@ -1,4 +1,4 @@
-"""The pages: overview, campaign, alerts. Each is rendered whole, or only what changes when it is asked for by htmx."""
+"""The pages overview and campaign, and how all pages are rendered. Each is rendered whole, or only what changes when it is asked for by htmx."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from xinghe.dashboard.parameters import values
 from xinghe.dashboard.security import csrf_token
 from xinghe.dashboard.state import SignInError, now_ms, state_of, viewer_of
 
-ALERTS: Final = 100
 _ENVIRONMENT: Final = Environment(
     loader=PackageLoader("xinghe.dashboard"),
     autoescape=True,
@@ -42,7 +41,6 @@ def routes() -> list[Route]:
     return [
         Route("/", _overview, methods=["GET"]),
         Route("/campaigns/{campaign_id:path}", _campaign, methods=["GET"]),
-        Route("/alerts", _alerts, methods=["GET"]),
     ]
 
 
@@ -71,16 +69,6 @@ async def _campaign(request: Request) -> Response:
     fresh = freshness(state, [campaign])
     more = {"fresh": fresh, "page": "campaign", "topic": campaign.campaign_id}
     return rendered(request, "campaign.html", {**shown, **more})
-
-
-async def _alerts(request: Request) -> Response:
-    viewer, state = viewer_of(request), state_of(request)
-    values((), request.query_params)
-    is_open = await state.source.alerts_open(viewer)
-    past = await state.source.alerts(viewer, ALERTS)
-    fresh = freshness(state, await state.source.campaigns(viewer))
-    shown = {"open": is_open, "past": past, "fresh": fresh, "page": "alerts", "topic": ""}
-    return rendered(request, "alerts.html", shown)
 
 
 def rendered(request: Request, template: str, shown: Mapping[str, Any], status: int = 200) -> Response:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
+from xinghe.dashboard.alerts_source import Alert
 from xinghe.dashboard.privacy import shown
 from xinghe.dashboard.source import Campaign, Kind
 from xinghe.domain.outputs import AlertRaised, GuaranteePosition
 from xinghe.domain.rates import RATES, rate
 from xinghe.serving import Funnel, NoteFunnel
+from xinghe.serving.acknowledgements import NOTE_LENGTH_MAX
+from xinghe.serving.records import Acknowledgement
 
 Metrics = Annotated[
     Mapping[str, int],
@@ -108,10 +112,27 @@ class GuaranteeRecord(Struct, frozen=True):
     ]
 
 
+class AlertRecord(AlertRaised, frozen=True):
+    """What became of an alert, and who has seen it."""
+
+    acknowledgement: Annotated[
+        Acknowledgement | None,
+        Meta(description="The last one; null while nobody has acknowledged the alert."),
+    ]
+
+
 class AlertList(Struct, frozen=True):
     """Alerts, the last first."""
 
-    alerts: list[AlertRaised]
+    alerts: list[AlertRecord]
+
+
+class Note(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent with an acknowledgement."""
+
+    note: Annotated[
+        str, Meta(max_length=NOTE_LENGTH_MAX, description="For those who come after; may be empty.")
+    ] = ""
 
 
 class ShopList(Struct, frozen=True):
@@ -160,6 +181,11 @@ def window_record(window: Funnel, people_min: int) -> WindowRecord:
     """A window as the API shows it."""
     metrics, hidden = shown(window.metrics, people_min, is_part=True)
     return WindowRecord(window.start_ms, window.end_ms, window.final, metrics, rates(metrics), hidden)
+
+
+def alert_record(alert: Alert) -> AlertRecord:
+    """An alert as the API shows it."""
+    return AlertRecord(**asdict(alert.record), acknowledgement=alert.acknowledgement)
 
 
 def note_record(note: NoteFunnel) -> NoteRecord:

@@ -69,13 +69,19 @@ def csrf_token(request: Request) -> str:
     return token
 
 
-async def form(request: Request) -> dict[str, str]:
-    """The fields of a form of ours; raises `FormError` for any other."""
+async def limited_body(request: Request) -> bytes:
+    """What was sent; raises `FormError` where it is too much."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > FORM_BYTES_MAX:
             raise FormError
+    return bytes(body)
+
+
+async def form(request: Request) -> dict[str, str]:
+    """The fields of a form of ours; raises `FormError` for any other."""
+    body = await limited_body(request)
     try:
         fields = {name: values[-1] for name, values in parse_qs(body.decode(), max_num_fields=20).items()}
     except ValueError as error:

@@ -123,11 +123,11 @@ class Source:
         alerts = await self.read(("alerts open",), self._reader.alerts_open)
         return [alert for alert in alerts if self._sees_alert(viewer, alert)]
 
-    async def alerts(self, viewer: Viewer, limit: int) -> list[AlertRaised]:
+    async def alerts(self, viewer: Viewer) -> list[AlertRaised]:
         """What became of alerts of the viewer's shops, the last first; of the last `ALERTS_READ` of all shops."""
         await self.board.refresh()
         alerts = await self.read(("alerts",), lambda: self._reader.alerts(ALERTS_READ))
-        return [alert for alert in alerts if self._sees_alert(viewer, alert)][:limit]
+        return [alert for alert in alerts if self._sees_alert(viewer, alert)]
 
     async def shops(self, viewer: Viewer) -> list[str]:
         """The shops with models that the viewer may see, by id."""
@@ -142,6 +142,20 @@ class Source:
         if models is None:
             raise NotVisibleError(shop_id)
         return models
+
+    def _campaign(self, campaign_id: str) -> Campaign:
+        board = self.board
+        return Campaign(
+            board.totals[campaign_id], board.shops.get(campaign_id), board.hours.get(campaign_id, {})
+        )
+
+    def shop_of(self, alert: AlertRaised) -> str | None:
+        """The shop of the alert's campaign today, else that of its time."""
+        now = None if alert.campaign_id is None else self.board.shops.get(alert.campaign_id)
+        return now if now is not None else alert.shop_id
+
+    def _sees_alert(self, viewer: Viewer, alert: AlertRaised) -> bool:
+        return viewer.may_see(self.shop_of(alert))
 
     async def read(self, key: Hashable, read: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask Redis, or answer what it said since the last change and within `PERIOD_S`, or, while it is away, what it said last."""
@@ -161,13 +175,7 @@ class Source:
             self._kept.popitem(last=False)
         return answer
 
-    def _campaign(self, campaign_id: str) -> Campaign:
-        board = self.board
-        return Campaign(
-            board.totals[campaign_id], board.shops.get(campaign_id), board.hours.get(campaign_id, {})
-        )
-
-    def _sees_alert(self, viewer: Viewer, alert: AlertRaised) -> bool:
-        # By the shop of today: the alert tells that of its time.
-        now = None if alert.campaign_id is None else self.board.shops.get(alert.campaign_id)
-        return viewer.may_see(now if now is not None else alert.shop_id)
+    def expire(self, key: Hashable) -> None:
+        """Have the next `read` of a key ask Redis, where it can be reached."""
+        if (kept := self._kept.get(key)) is not None:
+            self._kept[key] = (-1, *kept[1:])

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, cast
 from starlette.requests import HTTPConnection
 
 from xinghe.dashboard.access import Access, Viewer
+from xinghe.dashboard.alerts_source import AlertsSource
 from xinghe.dashboard.records_source import RecordsSource
 from xinghe.dashboard.source import Source
 from xinghe.dashboard.updates import Updates
@@ -43,6 +44,7 @@ class State(NamedTuple):
     updates: Updates
     people_min: int
     parts: Parts
+    alerts: AlertsSource
     records: RecordsSource
     half_life_ms: int
     """The half-life of credit that the workers are set to, in the time-decay model."""

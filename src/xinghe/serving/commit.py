@@ -86,11 +86,25 @@ class AlertWrite(NamedTuple):
     json: str
     is_open: bool
 
+    @property
+    def told_as(self) -> str:
+        """What readers are told has changed: the alert's campaign, or ``system`` where it is about the data of all."""
+        return told_as(self.alert_id)
+
+
+def told_as(alert_id: str) -> str:
+    """The campaign that an alert's id begins with.
+
+    >>> told_as("c1|roi-below-1|7"), told_as("system|data-late|7")
+    ('c1', 'system')
+    """
+    return alert_id.partition("|")[0]
+
 
 class CommitWrite(NamedTuple):
     """What one commit changed.
 
-    ``changed`` are the campaigns that readers are told of; their place in the list of campaigns is the
+    ``changed`` are the campaigns that readers are told of, besides those of ``alerts``; their place in the list of campaigns is the
     ``updated_ms`` of their total where ``windows`` has it, else the one given here. ``shops`` are the shops of campaigns,
     ``None`` where it is no longer known; they are few beside windows and go in one part.
     """
@@ -126,6 +140,7 @@ def parts(commit: CommitWrite) -> Iterator[Part]:
     windows, notes = commit.windows, commit.notes
     changed = list(commit.changed)
     scores = _scores(commit, changed)
+    told = list(dict.fromkeys([*changed, *(alert.told_as for alert in commit.alerts)]))
     before_models = len(windows) + len(notes)
     before_alerts = before_models + len(commit.models)
     before_positions = before_alerts + len(commit.alerts)
@@ -138,7 +153,7 @@ def parts(commit: CommitWrite) -> Iterator[Part]:
                 [_exact(write) for write in windows[first:end]],
                 [_exact(write) for write in notes[max(0, first - len(windows)) : max(0, end - len(windows))]],
                 scores if first == 0 else (),
-                orjson.dumps(changed).decode() if is_last and changed else "",
+                orjson.dumps(told).decode() if is_last and told else "",
                 commit.models[max(0, first - before_models) : max(0, end - before_models)],
                 commit.alerts[max(0, first - before_alerts) : max(0, end - before_alerts)],
                 commit.positions[max(0, first - before_positions) : max(0, end - before_positions)],

@@ -81,11 +81,16 @@ class RecordsReader:
             samples[reason] = [_decoded(key, value, DeadLetterSample) for value in found]
         return DeadLetters(counts, samples)
 
+    async def instances(self) -> list[str]:
+        """The workers that have reported, whether they still do or not, by name."""
+        with unavailable_as_one_error(self._redis):
+            found: Any = await self._redis.smembers(keys.WORKERS)
+        return sorted(map(text, found))
+
     async def workers(self) -> list[WorkerReport]:
         """The last report of each worker that runs, by instance."""
+        names = await self.instances()
         with unavailable_as_one_error(self._redis):
-            instances: Any = await self._redis.smembers(keys.WORKERS)
-            names = sorted(map(text, instances))
             found: Any = await self._redis.mget([keys.worker(name) for name in names]) if names else []
         return [
             _decoded(keys.worker(name), value, WorkerReport)

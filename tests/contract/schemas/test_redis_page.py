@@ -24,6 +24,7 @@ def test_every_key_is_there() -> None:
         keys.UPDATES,
         keys.ALERTS,
         keys.ALERTS_OPEN,
+        keys.ACKNOWLEDGED,
         keys.SHOPS,
         keys.CAMPAIGN_SHOPS,
         keys.models("{shop_id}"),

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from xinghe.dashboard import campaign_page, overview, settlement
+from xinghe.dashboard import alert_filter, campaign_page, health, overview, settlement
 from xinghe.dashboard.language import LANGUAGES, MEANINGS, TEXTS
 from xinghe.dashboard.look import CHOICES
 from xinghe.domain import guarantee, ledger, outputs, terms
@@ -61,6 +61,22 @@ def test_every_word_of_a_template_is_there() -> None:
         ("guarantee.form_", set(get_args(terms.Form))),
         ("guarantee.basis_", set(get_args(terms.Basis))),
         ("alerts.", {*get_args(outputs.AlertTurn), *get_args(outputs.Severity)}),
+        ("health.fault_", set(health.ADVICE)),
+        ("health.state_", set(get_args(health.State))),
+        ("health.", {f"{name}_help" for name in ("records", "lag", "watermark", "redis")}),
+        ("reason.", set(get_args(outputs.Reason))),
+        ("alerts.severity_", set(alert_filter.SEVERITY.choices)),
+        ("alerts.acknowledged_", set(alert_filter.ACKNOWLEDGED.choices)),
+        ("alert_kind.", set(alert_filter.KIND.choices)),
+        ("alert_advice.", set(get_args(outputs.AlertKind))),
+        (
+            "alert_says.",
+            {
+                f"{kind}_{state}"
+                for kind in get_args(outputs.AlertKind)
+                for state in ("open", "resolved", "gone")
+            },
+        ),
         ("app.theme_", set(CHOICES["theme"])),
         ("app.rise_", set(CHOICES["rise"])),
         ("campaign.size_", set(campaign_page.SIZE.choices)),
@@ -92,4 +108,13 @@ def test_what_is_put_together_in_templates_is_tested_above() -> None:
         "guarantee.state_",
     }
     tested |= {"orders.how_", "touch.", "rule.", "rule_help.", "account.", "settlement.", "settlement.part_"}
+    tested |= {
+        "alerts.severity_",
+        "alerts.acknowledged_",
+        "alert_kind.",
+        "health.",
+        "health.state_",
+        "health.fault_",
+        "health.stage_",
+    }
     assert begun <= tested | {"alerts.", "app.theme_", "app.rise_", "table.", "problem."}

@@ -8,6 +8,7 @@
   let isPaused = false;
   let isAsking = false;
   let isDue = false;
+  let isWriting = false;
 
   const say = (state) => {
     const shown = isPaused ? "paused" : state;
@@ -16,8 +17,9 @@
   };
 
   const refresh = () => {
-    // One request at a time; what changed meanwhile is asked for after it.
-    if (isPaused || document.hidden || isAsking) {
+    // One request at a time; what changed meanwhile is asked for after it. A text that is being written is not swapped: an input
+    // method would lose its word.
+    if (isPaused || document.hidden || isAsking || isWriting) {
       isDue = true;
       return;
     }
@@ -25,6 +27,26 @@
     isAsking = true;
     htmx.trigger(main, "refresh");
   };
+
+  // Open alerts that nobody has acknowledged, beside the link to them.
+  const count = (unacknowledged) => {
+    const badge = document.getElementById("unacknowledged");
+    badge.hidden = unacknowledged === 0;
+    badge.firstElementChild.textContent = unacknowledged > 99 ? "99+" : unacknowledged;
+  };
+
+  let written = 0;
+  const wrote = (event) => {
+    if (!event.target.closest("form[method='post']")) return;
+    isWriting = true;
+    clearTimeout(written);
+    written = setTimeout(() => {
+      isWriting = false;
+      if (isDue) refresh();
+    }, 3000);
+  };
+  main.addEventListener("input", wrote);
+  main.addEventListener("pointerdown", wrote);
 
   const signIn = () => {
     // A link may bring the token behind #, which no server is sent.
@@ -70,6 +92,7 @@
       isFirst = false;
       if (concerns) refresh();
     });
+    events.addEventListener("alerts", (event) => count(JSON.parse(event.data).unacknowledged));
     events.addEventListener("error", () => {
       say("connecting");
       if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
@@ -85,8 +108,8 @@
     pause.textContent = isPaused ? pause.dataset.resume : pause.dataset.pause;
     if (!isPaused && isDue) refresh();
   });
-  // Ages go on while nothing changes.
-  setInterval(refresh, 10000);
+  // Ages go on while nothing changes, and workers report.
+  setInterval(refresh, Number(body.dataset.every));
   document.addEventListener("keydown", (event) => {
     const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName);
     if (event.key === "/" && !isTyping) {
