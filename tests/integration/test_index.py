@@ -19,7 +19,7 @@ from redis import Redis
 
 from streams.topic_admin import create_topics
 from streams.topics import topic_specs
-from tests.stream import Stream, wait_until
+from tests.stream import Stream, totals, wait_until
 from tests.workers import Supervisor, supervised
 from xinghe.audit.links import people_of
 from xinghe.audit.log import Log
@@ -242,25 +242,31 @@ def test_of_two_one_writes_and_the_other_takes_over(stream: Stream) -> None:
         wait_until_equal(stream, supervisor)
         indexes[0].start()
         indexes[1].kill()
-        with stream.traffic(500, 53, "--bad-share", "0.05"):
-            supervisor.run_for(3)
+        with stream.traffic(500, 53, "--bad-share", "0.05"), stream.redis() as redis:
+            before = len(names(redis, keys.order("*")))
+            supervisor.watch(lambda: len(names(redis, keys.order("*"))) > before, 60, "orders are indexed")
         stream.audit(watch=supervisor.watch)
         wait_until_equal(stream, supervisor)
         indexes[0].stop()
+
+
+def wait_for_views(stream: Stream, supervisor: Supervisor, views: int) -> None:
+    """Let the traffic go on until Redis shows that it came to so much since Redis was emptied."""
+    with stream.redis() as redis:
+        supervisor.watch(lambda: totals(redis).get("views", 0) >= views, 60, f"{views} views")
 
 
 def test_topics_made_anew_leave_nothing_of_the_old_ones(stream: Stream) -> None:
     index = IndexProcess(stream)
     with supervised(stream, "w1") as supervisor:
         with stream.traffic(500, 54, "--bad-share", "0.05"):
-            supervisor.run_for(4)
+            wait_for_views(stream, supervisor, 1_000)
         stream.audit(watch=supervisor.watch)
         before = wait_until_equal(stream, supervisor)
     asyncio.run(_make_anew(stream.kafka))
     with supervised(stream, "w1") as supervisor:
-        # Longer than the first, so that the old offsets are there in the new topics too.
         with stream.traffic(500, 55, "--bad-share", "0.05"):
-            supervisor.run_for(8)
+            wait_for_views(stream, supervisor, 1_000)
         stream.audit(watch=supervisor.watch)
         after = wait_until_equal(stream, supervisor)
 
@@ -273,14 +279,15 @@ def test_topics_made_anew_while_no_index_runs_are_told_by_their_last_record(stre
     index = IndexProcess(stream)
     with supervised(stream, "w1") as supervisor:
         with stream.traffic(500, 56, "--bad-share", "0.05"):
-            supervisor.run_for(3)
+            wait_for_views(stream, supervisor, 500)
         stream.audit(watch=supervisor.watch)
         wait_until_equal(stream, supervisor)
     index.stop()
     asyncio.run(_make_anew(stream.kafka))
     with supervised(stream, "w1") as supervisor:
+        # Longer than the first, so that the old offsets are there in the new topics too.
         with stream.traffic(500, 57, "--bad-share", "0.05"):
-            supervisor.run_for(8)
+            wait_for_views(stream, supervisor, 3_000)
         stream.audit(watch=supervisor.watch)
         index.start()
         wait_until_equal(stream, supervisor)
@@ -298,7 +305,6 @@ async def _make_anew(kafka: str) -> None:
             # The broker does not say when a topic is gone, it has to be asked.
             while {spec.name for spec in specs} & set(await admin.list_topics()):
                 await asyncio.sleep(0.1)
-        await admin.delete_consumer_groups(["xinghe"])
     finally:
         await admin.close()
     await create_topics(kafka, topic_specs())
