@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "deadletters": "List, show and replay the records that did not fit.",
     "export": "Write attributions or funnel windows to a Parquet file.",
     "schemas": "Write the contracts: JSON Schemas, AsyncAPI, Redis keys.",
-    "demo": "All of it on this machine: services, worker, traffic, table, audit.",
+    "demo": "All of it on this machine: services, worker, dashboard, traffic, table, audit.",
 }
 """Command to its one line in ``xinghe --help``, so that the list needs no import."""
 

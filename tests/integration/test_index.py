@@ -242,7 +242,7 @@ def test_of_two_one_writes_and_the_other_takes_over(stream: Stream) -> None:
         wait_until_equal(stream, supervisor)
         indexes[0].start()
         indexes[1].kill()
-        with stream.traffic(500, 53, "--bad-share", "0.05"), stream.redis() as redis:
+        with stream.traffic(500, 53, "--bad-share", "0.05"):
             before = len(names(redis, keys.order("*")))
             supervisor.watch(lambda: len(names(redis, keys.order("*"))) > before, 60, "orders are indexed")
         stream.audit(watch=supervisor.watch)
