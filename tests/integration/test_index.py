@@ -19,7 +19,7 @@ from redis import Redis
 
 from streams.topic_admin import create_topics
 from streams.topics import topic_specs
-from tests.stream import Stream, totals, wait_until
+from tests.stream import Stream, wait_until
 from tests.workers import Supervisor, supervised
 from xinghe.audit.links import people_of
 from xinghe.audit.log import Log
@@ -250,23 +250,27 @@ def test_of_two_one_writes_and_the_other_takes_over(stream: Stream) -> None:
         indexes[0].stop()
 
 
-def wait_for_views(stream: Stream, supervisor: Supervisor, views: int) -> None:
-    """Let the traffic go on until Redis shows that it came to so much since Redis was emptied."""
-    with stream.redis() as redis:
-        supervisor.watch(lambda: totals(redis).get("views", 0) >= views, 60, f"{views} views")
+def wait_for_orders(stream: Stream, supervisor: Supervisor, orders: int) -> None:
+    """Let the traffic go on until so many orders are attributed, and until there are dead letters."""
+
+    def are_there() -> bool:
+        contents = told(stream)
+        return len(contents.orders) >= orders and bool(contents.counts)
+
+    supervisor.watch(are_there, 60, f"{orders} orders")
 
 
 def test_topics_made_anew_leave_nothing_of_the_old_ones(stream: Stream) -> None:
     index = IndexProcess(stream)
     with supervised(stream, "w1") as supervisor:
         with stream.traffic(500, 54, "--bad-share", "0.05"):
-            wait_for_views(stream, supervisor, 1_000)
+            wait_for_orders(stream, supervisor, 20)
         stream.audit(watch=supervisor.watch)
         before = wait_until_equal(stream, supervisor)
     asyncio.run(_make_anew(stream.kafka))
     with supervised(stream, "w1") as supervisor:
         with stream.traffic(500, 55, "--bad-share", "0.05"):
-            wait_for_views(stream, supervisor, 1_000)
+            wait_for_orders(stream, supervisor, 20)
         stream.audit(watch=supervisor.watch)
         after = wait_until_equal(stream, supervisor)
 
@@ -279,7 +283,7 @@ def test_topics_made_anew_while_no_index_runs_are_told_by_their_last_record(stre
     index = IndexProcess(stream)
     with supervised(stream, "w1") as supervisor:
         with stream.traffic(500, 56, "--bad-share", "0.05"):
-            wait_for_views(stream, supervisor, 500)
+            wait_for_orders(stream, supervisor, 10)
         stream.audit(watch=supervisor.watch)
         wait_until_equal(stream, supervisor)
     index.stop()
@@ -287,10 +291,11 @@ def test_topics_made_anew_while_no_index_runs_are_told_by_their_last_record(stre
     with supervised(stream, "w1") as supervisor:
         # Longer than the first, so that the old offsets are there in the new topics too.
         with stream.traffic(500, 57, "--bad-share", "0.05"):
-            wait_for_views(stream, supervisor, 3_000)
+            wait_for_orders(stream, supervisor, 60)
         stream.audit(watch=supervisor.watch)
         index.start()
         wait_until_equal(stream, supervisor)
+    assert index.events("a topic was made anew; what Redis has of the old one is removed")
     index.stop()
 
 

@@ -7,16 +7,13 @@ before such a call, to decide what to write, is therefore still so when it is wr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from importlib import resources
 from itertools import chain
 from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from xinghe.domain.events import DEAD_LETTER, LEDGER_ENTRY, ORDER_ATTRIBUTED, CampaignConfigured
 from xinghe.serving import keys
@@ -24,9 +21,9 @@ from xinghe.serving.client import text
 from xinghe.serving.errors import ServingDataError, unavailable_as_one_error
 from xinghe.serving.records import DeadLetterSample
 from xinghe.serving.records_reader import SAMPLES
+from xinghe.serving.script import Script
 
-SCRIPT: Final = resources.files("xinghe.serving").joinpath("index.lua").read_text(encoding="utf-8")
-SCRIPT_SHA: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+SCRIPT: Final = Script("index.lua")
 SCAN_COUNT: Final = 1_000
 """Keys that a step of a scan looks at, and the most that are removed at once."""
 
@@ -190,13 +187,7 @@ class RecordsWriter:
             ) from error
 
     async def _run(self, step: Step, payload: Any) -> bool:
-        arguments = (1, keys.INDEX, step, msgspec.msgpack.encode(payload))
-        with unavailable_as_one_error(self._redis):
-            try:
-                answer = await self._redis.evalsha(SCRIPT_SHA, *arguments)
-            except NoScriptError:
-                answer = await self._redis.eval(SCRIPT, *arguments)
-        return text(answer) == "applied"
+        return await SCRIPT.run(self._redis, keys.INDEX, step, msgspec.msgpack.encode(payload)) == "applied"
 
 
 class _Effective(msgspec.Struct):
