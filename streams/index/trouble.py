@@ -24,7 +24,7 @@ class Trouble:
         """Wait for ``what``; ``said`` is what this means, told unless it was told already."""
         if self._what != what:
             self._what = what
-            log.warning(said, error=f"{error}" or type(error).__name__)
+            log.warning(said, error=str(error) or "no answer in time")
         self._pause_s = min(max(self._pause_s * 2, PAUSE_S_FIRST), PAUSE_S_MAX)
         await asyncio.sleep(self._pause_s)
 
