@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import prometheus_client
 import structlog
@@ -25,9 +25,13 @@ from streams.settings import Settings
 from streams.sink import RedisSink
 from streams.tables import campaigns_tables, journeys_tables
 from streams.topics import CAMPAIGNS_CHANGELOG, JOURNEYS_CHANGELOG
+from streams.worker_report import WorkerReporter
 from xinghe.domain.events import CAMPAIGN_DELTA, JOURNEY_MOVED
 from xinghe.domain.order_rules import Windows
 from xinghe.serving.client import open_redis
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 log = structlog.get_logger()
 
@@ -36,10 +40,11 @@ FETCH_BYTES_MAX = 1_000_000
 
 
 class Application(NamedTuple):
-    """The Faust app and the engine under it."""
+    """The Faust app, the engine under it, and the Redis that it writes to."""
 
     app: Any
     engine: Engine
+    redis: Redis
 
 
 def create(settings: Settings) -> Application:
@@ -117,7 +122,7 @@ def create(settings: Settings) -> Application:
             "fetch_min_bytes": settings.fetch_min_bytes,
         },
     )
-    return Application(app, engine)
+    return Application(app, engine, redis)
 
 
 def _faust_app(settings: Settings, engine: Engine) -> Any:
@@ -149,7 +154,8 @@ def run_worker(settings: Settings) -> int:
     gc.disable()
     if settings.metrics_port:
         prometheus_client.start_http_server(settings.metrics_port, settings.metrics_host)
-    worker = EngineWorker(application.app, engine=application.engine)
+    reporter = WorkerReporter(application.engine, application.redis, settings.instance)
+    worker = EngineWorker(application.app, engine=application.engine, companion=reporter)
     log.info("worker starts", instance=settings.instance, kafka=settings.kafka_bootstrap_servers)
     try:
         worker.execute_from_commandline()

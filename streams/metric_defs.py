@@ -66,3 +66,17 @@ NOTIFICATIONS_EXPIRED = Counter(
     "xinghe_notifications_expired",
     "Alerts that nobody was told of: they were over a day old when their turn came.",
 )
+INDEX_RECORDS = Counter(
+    "xinghe_index_records", "Records that the index has put into Redis or left out.", ["topic"]
+)
+INDEX_UNREADABLE = Counter(
+    "xinghe_index_unreadable",
+    "Records that the index left out because they are not what their topic holds.",
+    ["topic"],
+)
+INDEX_WRITES = Counter(
+    "xinghe_index_writes", "Batches that the index wrote to Redis, by outcome.", ["outcome"]
+)
+INDEX_LAG_RECORDS = Gauge(
+    "xinghe_index_lag_records", "Records between the log's end and the index, all partitions.", ["topic"]
+)

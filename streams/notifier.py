@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import aiohttp
 import faust
@@ -20,7 +17,7 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from streams import metric_defs
 from streams.broker import broker_options
-from streams.engine.errors import EXIT_FATAL
+from streams.ending import end, fatal
 from streams.logs import configure_logging
 from streams.settings import Settings
 from xinghe.domain.events import ALERT_RAISED, DEAD_LETTER
@@ -97,7 +94,7 @@ class Notifier:
                 await self._tell(event)
                 await stream.ack(event)
         except Exception:  # noqa: BLE001 - whatever it was, Faust would go on with the next alert
-            _fatal("an alert cannot be dealt with")
+            fatal("an alert cannot be dealt with")
 
     async def _tell(self, event: Any) -> None:
         message = event.message
@@ -175,7 +172,7 @@ class NotifierWorker(faust.Worker):  # type: ignore[misc]  # faust's classes are
         except Exception as error:  # noqa: BLE001 - whatever it was, the process ends, and delivers again later
             log.warning("the last commit failed", error=f"{type(error).__name__}: {error}")
         log.info("notifier ends", signal=signal.name, exit_code=0)
-        _end(0)
+        end(0)
 
 
 def run_notifier(settings: Settings, receivers: Sequence[Receiver]) -> int:
@@ -196,22 +193,3 @@ def run_notifier(settings: Settings, receivers: Sequence[Receiver]) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
-
-
-def _fatal(what: str) -> NoReturn:
-    error = sys.exc_info()[1]
-    log.critical(
-        what,
-        error=f"{type(error).__name__}: {error}",
-        what_now="the process ends; start it again, it resumes at what was delivered last",
-        exc_info=logging.getLogger().isEnabledFor(logging.DEBUG),
-    )
-    _end(EXIT_FATAL)
-
-
-def _end(exit_code: int) -> NoReturn:
-    """End at once: Faust stops its services one after the other, which has been seen to wait for ever."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)

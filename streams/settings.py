@@ -32,11 +32,12 @@ OTHER_NAMES: Final[Mapping[str, str]] = {
     "XINGHE_CONFIG": "TOML file with settings",
     "XINGHE_PARTITIONS": "partitions of every topic, for `xinghe topics`",
     "XINGHE_REPLICATION_FACTOR": "copies of every topic, for `xinghe topics`",
-    "XINGHE_DASHBOARD_HOST": "where `xinghe dashboard` listens",
-    "XINGHE_DASHBOARD_PORT": "where `xinghe dashboard` listens",
+    "XINGHE_DASHBOARD_HOST": "address of `xinghe dashboard`",
+    "XINGHE_DASHBOARD_PORT": "port of `xinghe dashboard`",
     "XINGHE_DASHBOARD_ACCESS": "file of tokens of `xinghe dashboard`",
+    "XINGHE_DASHBOARD_TOKEN": "the one token of `xinghe dashboard` without such a file",
     "XINGHE_DASHBOARD_SECRET": "what `xinghe dashboard` signs sessions with",
-    "XINGHE_DASHBOARD_PEOPLE_MIN": "least number of people that `xinghe dashboard` shows in breakdowns",
+    "XINGHE_DASHBOARD_PEOPLE_MIN": "least number of people in breakdowns of `xinghe dashboard`",
     "XINGHE_DEMO_SECONDS": "how long `xinghe demo` makes traffic",
     "XINGHE_CHAOS_KILLS": "kills of `make chaos`",
     "XINGHE_CHAOS_SEED": "seed of what `make chaos` draws",
@@ -167,6 +168,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Whether receivers of alerts may be at addresses of one's own network, and spoken to without TLS."
         ),
     ] = False
+    index_order_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=90,
+            description="Days after its payment for which `xinghe index` keeps an order in Redis; the topics have no more than 90.",
+        ),
+    ] = 90
     metrics_host: Annotated[Word, Meta(description="Address that the Prometheus metrics listen on.")] = (
         "127.0.0.1"
     )

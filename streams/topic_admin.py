@@ -77,8 +77,8 @@ async def check_topics(bootstrap: str, specs: Sequence[TopicSpec], **client_opti
 async def partition_counts(bootstrap: str, names: Sequence[str], **client_options: Any) -> dict[str, int]:
     """How many partitions each of the topics has; those that do not exist are left out."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client_options)
-    await admin.start()
     try:
+        await admin.start()
         # Asked for by name, a missing topic would be created on a broker that creates topics by itself.
         existing = set(await admin.list_topics()).intersection(names)
         # Asked for none, the broker describes all.

@@ -9,7 +9,7 @@ import msgspec
 
 from xinghe.domain.events import CAMPAIGN_FUNNEL, ORDER_ATTRIBUTED
 from xinghe.domain.metrics import MODELS
-from xinghe.domain.outputs import Credit, Credits, FunnelUpsert, OrderAttributed
+from xinghe.domain.outputs import Credit, Credits, FunnelUpsert, LedgerEntry, OrderAttributed
 from xinghe.domain.windows import Size, end_ms
 
 TIME_MS = 1_790_000_000_000
@@ -57,6 +57,26 @@ def attribution(
         credits=Credits(**by_model),
         new_customer=True,
         refunds=int(any(each.refund_fen for each in credits_)),
+    )
+
+
+def ledger_entry(campaign_id: str, number: int, amount_fen: int = 7) -> LedgerEntry:
+    """The debit of a day's spend."""
+    return LedgerEntry(
+        entry_id=f"{campaign_id}|spend|2026-11-24|2026-11-24|{number}",
+        journal_id=f"{campaign_id}|spend|2026-11-24|2026-11-24",
+        campaign_id=campaign_id,
+        shop_id="s1",
+        number=number,
+        rule="spend",
+        period="2026-11-24",
+        day="2026-11-24",
+        time_ms=TIME_MS,
+        line=1,
+        account="merchant:ad_expense",
+        amount_fen=amount_fen,
+        reverses=None,
+        basis=None,
     )
 
 

@@ -12,6 +12,7 @@ COMMANDS: Final[dict[str, str]] = {
     "up": "Run a local Kafka and Redis in the foreground.",
     "topics": "Create the topics, or check that they are as they must be.",
     "worker": "Run the stream: events in Kafka to campaign funnels in Redis.",
+    "index": "Copy orders, ledgers, settings and dead letters from Kafka into Redis.",
     "simulate": "Write live, seeded traffic to the source topics.",
     "replay": "Write the events of a recorded data set to the source topics.",
     "watch": "Show the live funnel of every campaign from Redis.",
@@ -26,7 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "deadletters": "List, show and replay the records that did not fit.",
     "export": "Write attributions or funnel windows to a Parquet file.",
     "schemas": "Write the contracts: JSON Schemas, AsyncAPI, Redis keys.",
-    "demo": "All of it on this machine: services, worker, traffic, table, audit.",
+    "demo": "All of it on this machine: services, worker, dashboard, traffic, table, audit.",
 }
 """Command to its one line in ``xinghe --help``, so that the list needs no import."""
 
@@ -70,6 +71,7 @@ def main() -> None:
       xinghe up                 # a local Kafka and Redis
       xinghe topics create      # once
       xinghe worker             # the stream
+      xinghe index              # orders, ledgers and dead letters for the dashboard
       xinghe simulate           # traffic
       xinghe watch              # the live table
       xinghe audit              # is every figure right?

@@ -106,7 +106,8 @@ class EmbeddedServices:
 
     def __enter__(self) -> Self:
         try:
-            self._prepare()
+            self.reserve()
+            self._write_configuration()
             self.start_redis(wait=False)
             self.start_kafka()
             self._wait_for_redis()
@@ -194,7 +195,13 @@ class EmbeddedServices:
                 return self._ended(name, process)
         return None
 
-    def _prepare(self) -> None:
+    def reserve(self) -> None:
+        """Take ports and the data folder, so that it is known where the services will be; entering does it too.
+
+        Raises ``EmbeddedError``. Until the services are entered or closed the folder is locked.
+        """
+        if self._lock is not None:
+            return
         check_java()
         if shutil.which("redis-server") is None:
             raise EmbeddedError("redis-server is not installed; run: apt-get install redis-server")
@@ -205,7 +212,6 @@ class EmbeddedServices:
         self._lock_data_dir()
         if self._reset:
             _empty(self.data_dir, but="lock")
-        self._write_configuration()
 
     def _lock_data_dir(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)

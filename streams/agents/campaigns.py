@@ -17,11 +17,7 @@ from streams.agents.campaign_notes import CampaignNotes
 from streams.agents.campaign_spend import CampaignSpend
 from streams.agents.campaign_windows import CampaignWindows, campaigns_of
 from streams.agents.changed import Changed
-from streams.agents.intake import (
-    DeadLetters,
-    key_mismatch,
-    separator_in,
-)
+from streams.agents.intake import DeadLetters, judged_of_campaign
 from streams.agents.shop_models import Computed, ShopModelsTables, check_model_channel
 from streams.partitions import partition_of
 from xinghe.domain import events
@@ -282,16 +278,7 @@ class CampaignsProcessor:
 
     def _decoded(self, batch: Batch, record: Record, decode: Callable[[bytes], Any]) -> Any | None:
         """The event of a record whose key is its campaign's; ``None`` after sending it to the dead letters."""
-        event = self._dead_letters.decoded(batch, record, decode)
-        if event is None:
-            return None
-        problem = separator_in(shop_id=getattr(event, "shop_id", None), campaign_id=event.campaign_id)
-        if problem is None and record.key != event.campaign_id.encode():
-            problem = key_mismatch("campaign_id", event.campaign_id)
-        if problem is not None:
-            self._dead_letters.send(batch, record, *problem)
-            return None
-        return event
+        return self._dead_letters.accepted(batch, record, judged_of_campaign(record, decode))
 
     def _process_spend(self, batch: Batch) -> None:
         for record in batch.records:

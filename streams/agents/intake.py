@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, Protocol
 
 import msgspec
 
@@ -21,7 +21,49 @@ VALUE_BYTES_MAX: Final = 65_536
 """Source events are hundreds of bytes; what is a hundred times that is not an event."""
 
 
-def rejection(record: Record, error: Exception) -> tuple[str, str]:
+class KeyAndValue(Protocol):
+    """What a record is judged by, whichever client read it."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Key bytes as they came."""
+
+    @property
+    def value(self) -> bytes | None:
+        """Value bytes as they came; ``None`` is a tombstone."""
+
+
+class Refusal(NamedTuple):
+    """Why a record does not count."""
+
+    reason: str
+    detail: str
+
+
+def judged(record: KeyAndValue, decode: Callable[[bytes], Any]) -> Any:
+    """The event of a record, or the `Refusal` of what is none."""
+    try:
+        if record.value is not None and len(record.value) > VALUE_BYTES_MAX:
+            return Refusal(*too_large(record.value))
+        if record.value is not None:
+            record.value.decode()  # the decoder does not look into fields that it ignores
+        return decode(record.value)  # type: ignore[arg-type]  # null raises TypeError, handled below
+    except DECODE_ERRORS as error:
+        return Refusal(*rejection(record, error))
+
+
+def judged_of_campaign(record: KeyAndValue, decode: Callable[[bytes], Any]) -> Any:
+    """The event of a record whose key is its campaign's, or the `Refusal` of what is none."""
+    event = judged(record, decode)
+    if isinstance(event, Refusal):
+        return event
+    problem = separator_in(shop_id=getattr(event, "shop_id", None), campaign_id=event.campaign_id)
+    if problem is None and record.key != event.campaign_id.encode():
+        problem = key_mismatch("campaign_id", event.campaign_id)
+    return event if problem is None else Refusal(*problem)
+
+
+def rejection(record: KeyAndValue, error: Exception) -> tuple[str, str]:
     """Reason and detail for a record whose decoding raised ``error``."""
     if record.value is None:
         return "invalid", "value: null, expected a JSON object"
@@ -89,16 +131,14 @@ class DeadLetters:
 
     def decoded(self, batch: Batch, record: Record, decode: Callable[[bytes], Any]) -> Any | None:
         """The event of a record; ``None`` after sending what is none to the dead letters."""
-        try:
-            if record.value is not None and len(record.value) > VALUE_BYTES_MAX:
-                self.send(batch, record, *too_large(record.value))
-                return None
-            if record.value is not None:
-                record.value.decode()  # the decoder does not look into fields that it ignores
-            return decode(record.value)  # type: ignore[arg-type]  # null raises TypeError, handled below
-        except DECODE_ERRORS as error:
-            self.send(batch, record, *rejection(record, error))
+        return self.accepted(batch, record, judged(record, decode))
+
+    def accepted(self, batch: Batch, record: Record, verdict: Any) -> Any | None:
+        """The event that was judged; ``None`` after sending what was refused to the dead letters."""
+        if isinstance(verdict, Refusal):
+            self.send(batch, record, *verdict)
             return None
+        return verdict
 
     def send(self, batch: Batch, record: Record, reason: str, detail: str) -> None:
         """Send one record as it came, with where it came from and why."""

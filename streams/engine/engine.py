@@ -60,6 +60,7 @@ class Engine:
         self._app: Any = None
         self._tasks: dict[tuple[str, int], Task] = {}
         self._committers: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._opening: set[tuple[str, int]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._collapser: asyncio.Task[None] | None = None
         self._assigning = asyncio.Lock()
@@ -67,6 +68,16 @@ class Engine:
     def add(self, stage: Stage) -> None:
         """Register a stage; before the app starts."""
         self.stages[stage.name] = stage
+
+    @property
+    def open_tasks(self) -> list[tuple[str, int]]:
+        """Stage and partition of each task that works, sorted."""
+        return sorted(self._tasks)
+
+    @property
+    def recovering_tasks(self) -> list[tuple[str, int]]:
+        """Stage and partition of each task that is being opened, sorted."""
+        return sorted(self._opening)
 
     def bind(self, app: Any) -> None:
         """Attach to the app: Faust tells the engine when partitions are revoked."""
@@ -116,8 +127,10 @@ class Engine:
 
     async def _open(self, stage_name: str, partition: int) -> None:
         task = Task(self.stages[stage_name], partition, self.options)
-        await task.open()
         key = (stage_name, partition)
+        self._opening.add(key)
+        await task.open()
+        self._opening.discard(key)
         self._tasks[key] = task
         self._committers[key] = asyncio.create_task(self._commit_forever(task))
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.conftest import LIB_DIR
 from tests.processes import children_of, is_running, processes_of, wait_until_gone
+from xinghe.commands.demo import DASHBOARD_PORT
 from xinghe.embedded import HOST
 
 pytestmark = pytest.mark.integration
+
+CHILDREN = 6
+"""Kafka, Redis, worker, index, dashboard, simulator."""
 
 
 def start_demo(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -58,7 +65,7 @@ def wait_for_line(process: subprocess.Popen[str], line: str) -> None:
 
 def test_the_demo_ends_with_the_audits_verdict_and_leaves_no_process(tmp_path: Path) -> None:
     process = start_demo(tmp_path, "--seconds", "5")
-    children = wait_for_children(process, 4)
+    children = wait_for_children(process, CHILDREN)
 
     output, errors = process.communicate(timeout=180)
 
@@ -66,15 +73,47 @@ def test_the_demo_ends_with_the_audits_verdict_and_leaves_no_process(tmp_path: P
     assert "demo: every figure is right" in output
     assert "campaigns:" in output
     assert re.search(r"why an order with \d+ touches .*: xinghe trace o\S+\n", output)
-    assert HOST in errors
+    assert re.match(rf"the dashboard is at http://{HOST}:\d+/login#\S{{40,}}\n", errors)
+    assert f"redis=redis://{HOST}" in errors
     assert not processes_of(tmp_path)
     assert not any(is_running(child) for child in children)
     assert (tmp_path / "worker.log").stat().st_size > 0
 
 
+def test_the_first_line_opens_a_dashboard_that_shows_what_comes(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as usual_port:
+        with contextlib.suppress(OSError):  # something else on this machine may have it already
+            usual_port.enter_context(socket.create_server((HOST, DASHBOARD_PORT)))
+        process = start_demo(tmp_path)
+        assert process.stderr is not None
+        first = process.stderr.readline()
+    found = re.fullmatch(r"the dashboard is at (http://\S+:(\d+))/login#(\S+)\n", first)
+    assert found is not None, first
+    base, port, token = found.groups()
+    assert port != str(DASHBOARD_PORT)
+    headers = {"authorization": f"Bearer {token}"}
+
+    deadline_s = time.monotonic() + 120
+    with httpx.Client(base_url=base, headers=headers) as client:
+        while (answer := client.get("/api/v1/campaigns")).status_code != 200 or not answer.json()[
+            "campaigns"
+        ]:
+            assert answer.status_code in {200, 503}, answer.text
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline_s
+            time.sleep(0.2)
+    assert token not in (tmp_path / "dashboard.log").read_text()
+
+    children = children_of(process.pid)
+    assert len(children) == CHILDREN
+    process.kill()
+    process.communicate(timeout=10)
+    wait_until_ended(children)
+
+
 def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
     process = start_demo(tmp_path)
-    children = wait_for_children(process, 4)
+    children = wait_for_children(process, CHILDREN)
 
     process.kill()
     process.communicate(timeout=10)
@@ -85,7 +124,7 @@ def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
 
 def test_a_second_signal_ends_the_demo_at_once(tmp_path: Path) -> None:
     process = start_demo(tmp_path)
-    children = wait_for_children(process, 4)
+    children = wait_for_children(process, CHILDREN)
 
     process.send_signal(signal.SIGINT)
     # Two signals that are pending at once are one.
@@ -99,7 +138,7 @@ def test_a_second_signal_ends_the_demo_at_once(tmp_path: Path) -> None:
 
 def test_a_demo_whose_worker_ends_says_where_its_log_is(tmp_path: Path) -> None:
     process = start_demo(tmp_path)
-    children = wait_for_children(process, 4)
+    children = wait_for_children(process, CHILDREN)
     worker = next(
         child for child in children if b"xinghe\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes()
     )
@@ -114,7 +153,7 @@ def test_a_demo_whose_worker_ends_says_where_its_log_is(tmp_path: Path) -> None:
 
 def test_a_demo_whose_kafka_ends_says_so(tmp_path: Path) -> None:
     process = start_demo(tmp_path)
-    children = wait_for_children(process, 4)
+    children = wait_for_children(process, CHILDREN)
     broker = next(
         child for child in children if b"kafka.Kafka" in Path(f"/proc/{child}/cmdline").read_bytes()
     )

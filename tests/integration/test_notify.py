@@ -18,11 +18,12 @@ from aiokafka import AIOKafkaProducer
 
 from streams.notifier import COMMIT_S
 from tests.stream import Stream
-from xinghe.commands.deadletters import DeadLetter, read_dead_letters
+from xinghe.commands.deadletters import read_dead_letters
 from xinghe.domain.events import ALERT_RAISED
 from xinghe.domain.outputs import AlertRaised
 from xinghe.notify.standard import signature, webhook_id_of
 from xinghe.processes import stop_child
+from xinghe.serving.dead_letters import DeadLetter
 
 pytestmark = pytest.mark.integration
 

@@ -40,7 +40,7 @@ def test_only_keys_of_the_specification() -> None:
 
 def test_the_services_of_the_demo_are_there() -> None:
     assert {name for name, service in SERVICES.items() if service.get("profiles") != ["monitoring"]} == {
-        *("kafka", "redis", "topics", "worker", "simulate", "watch", "audit")
+        *("kafka", "redis", "topics", "worker", "index", "dashboard", "simulate", "watch", "audit")
     }
     assert {"notify", "prometheus", "alertmanager", "grafana"} < set(SERVICES)
     assert SERVICES["kafka"]["image"] == "apache/kafka:4.1.1"
@@ -95,14 +95,22 @@ def test_the_environment_is_settings_of_ours(name: str) -> None:
     assert settings.kafka_bootstrap_servers == "kafka:9092"
     assert settings.redis_url == "redis://redis:6379/0"
     assert all(isinstance(value, str) for value in environment.values())
-    assert set(OTHER_NAMES) & set(environment) == {"XINGHE_PARTITIONS"}
+    assert set(OTHER_NAMES) & set(environment) == {"XINGHE_PARTITIONS"} | (
+        {"XINGHE_DASHBOARD_TOKEN"} if name == "dashboard" else set()
+    )
 
 
-def test_no_port_is_open_to_the_outside() -> None:
+def test_ports_are_open_to_this_machine_alone() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
-    assert set(ports) == {"prometheus", "alertmanager", "grafana"}
+    assert set(ports) == {"dashboard", "prometheus", "alertmanager", "grafana"}
     assert all(port.startswith("127.0.0.1:") for each in ports.values() for port in each)
+
+
+def test_the_dashboard_shows_nothing_without_a_token() -> None:
+    token = SERVICES["dashboard"]["environment"]["XINGHE_DASHBOARD_TOKEN"]
+
+    assert token == "${XINGHE_DASHBOARD_TOKEN:-}"  # noqa: S105 - the name of one
 
 
 @pytest.mark.parametrize("name", ["notify", "prometheus", "alertmanager", "grafana"])

@@ -148,6 +148,27 @@ def test_a_data_folder_in_use_is_refused(bin_dir: Path, lib_dir: Path, tmp_path:
             pass
 
 
+def test_what_is_reserved_is_known_and_others_keep_off_until_it_is_closed(
+    bin_dir: Path, lib_dir: Path, tmp_path: Path
+) -> None:
+    java(bin_dir)
+    command(bin_dir, "redis-server", "exit 1")
+    first, second = (EmbeddedServices(tmp_path, lib_dir=lib_dir) for _ in range(2))
+
+    first.reserve()
+    ports = first.kafka_port, first.redis_port
+    first.reserve()
+
+    assert all(ports)
+    assert (first.kafka_port, first.redis_port) == ports
+    with pytest.raises(EmbeddedError, match="in use by another xinghe"):
+        second.reserve()
+    second.close()
+    first.close()
+    second.reserve()
+    second.close()
+
+
 def test_a_broker_that_ends_at_once_shows_the_end_of_its_log(
     bin_dir: Path, lib_dir: Path, tmp_path: Path
 ) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import click
 
-from streams.settings import SettingsError, without_password
+from streams.settings import Settings, SettingsError, without_password
 from xinghe.commands.options import EXIT_UNAVAILABLE, ConfigurationError, load_settings
 
 PAUSE_S_FIRST: Final = 0.25
@@ -48,6 +48,20 @@ async def wait_for_kafka(bootstrap: str, timeout_s: float = 30.0) -> None:
         timeout_s,
         remedy="start it (on this machine: xinghe up) or name it with --kafka-bootstrap-servers",
     )
+
+
+async def wait_for_topics(settings: Settings, topics: Sequence[str], timeout_s: float) -> None:
+    """Return once a broker answers and has these topics; ends the command where it has not."""
+    from streams.topic_admin import partition_counts
+
+    bootstrap = settings.kafka_bootstrap_servers
+    await wait_for_kafka(bootstrap, timeout_s)
+    found = await partition_counts(bootstrap, topics, **settings.kafka_client_options())
+    missing = [name for name in topics if name not in found]
+    if missing:
+        raise ConfigurationError(
+            f"Kafka at {bootstrap}: topics are missing: {', '.join(missing)}; create them with: xinghe topics create"
+        )
 
 
 async def wait_for_redis(url: str, timeout_s: float = 30.0) -> None:

@@ -15,30 +15,14 @@ from xinghe.commands.connect import UnavailableError, kafka_client_options, wait
 from xinghe.commands.options import json_option, kafka_option
 from xinghe.domain.events import DEAD_LETTER, SOURCE_EVENTS
 from xinghe.domain.outputs import Reason
+from xinghe.serving.dead_letters import TEXT_MAX, DeadLetter, dead_letter_of, safe_text
 from xinghe.simulator.sender import BatchSender, SendError
 
 REASONS: Final[tuple[str, ...]] = get_args(Reason)
-TEXT_MAX: Final = 400
-"""Characters of a key, value or detail that are shown unless ``--full`` is given."""
 POLL_MS: Final = 500
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
-
-
-class DeadLetter(Struct, frozen=True):
-    """One record of the dead-letter topic: what came, and why and from where it was put there."""
-
-    partition: int
-    offset: int
-    time_ms: int
-    reason: str
-    detail: str
-    source_topic: str
-    source_partition: str
-    source_offset: str
-    key: bytes | None
-    value: bytes | None
 
 
 class Filter(Struct, frozen=True):
@@ -204,31 +188,13 @@ async def read_dead_letters(bootstrap_servers: str) -> AsyncIterator[DeadLetter]
             for tp, records in (await consumer.getmany(*open_, timeout_ms=POLL_MS)).items():
                 for record in records:
                     if record.offset < ends[tp]:
-                        yield _dead_letter(record)
+                        yield dead_letter_of(record)
     except UnknownTopicOrPartitionError as error:
         raise UnavailableError(
             f"topic {DEAD_LETTER} is missing; create it with: xinghe topics create"
         ) from error
     finally:
         await consumer.stop()
-
-
-def _dead_letter(record: Any) -> DeadLetter:
-    headers = {
-        name: value.decode("utf-8", "backslashreplace") for name, value in record.headers if value is not None
-    }
-    return DeadLetter(
-        partition=record.partition,
-        offset=record.offset,
-        time_ms=record.timestamp,
-        reason=headers.get("reason", "unknown"),
-        detail=headers.get("detail", ""),
-        source_topic=headers.get("source_topic", "unknown"),
-        source_partition=headers.get("source_partition", "unknown"),
-        source_offset=headers.get("source_offset", "unknown"),
-        key=record.key,
-        value=record.value,
-    )
 
 
 async def _count(bootstrap_servers: str, wanted: Filter) -> Counter[tuple[str, str]]:
@@ -284,21 +250,6 @@ def _shown(letter: DeadLetter, length_max: int | None) -> dict[str, Any]:
         "value": None if letter.value is None else safe_text(letter.value, length_max),
         "value_bytes": None if letter.value is None else len(letter.value),
     }
-
-
-def safe_text(data: bytes | str, length_max: int | None) -> str:
-    r"""Text that changes nothing in a terminal: what cannot be printed is escaped, what is long is cut.
-
-    >>> safe_text(b"ok \x1b[31m \xff", None)
-    'ok \\x1b[31m \\xff'
-    >>> safe_text("abcdef", 3)
-    'abc... (3 more characters)'
-    """
-    text = data if isinstance(data, str) else data.decode("utf-8", "backslashreplace")
-    shown = text if length_max is None else text[:length_max]
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
-    left = len(text) - len(shown)
-    return f"{escaped}... ({left} more characters)" if left else escaped
 
 
 def _print_json(data: object) -> None:

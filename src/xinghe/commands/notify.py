@@ -9,10 +9,11 @@ from typing import Final
 
 import click
 
-from streams.settings import FIELD_TYPES, Settings, SettingsError
-from xinghe.commands.connect import wait_for_kafka
+from streams.settings import FIELD_TYPES, SettingsError
+from xinghe.commands.connect import wait_for_topics
 from xinghe.commands.options import ConfigurationError
 from xinghe.commands.settings_flags import NO_FLAG, flag, settings_of, wait_seconds_flag
+from xinghe.domain.events import ALERT_RAISED, DEAD_LETTER
 
 ITS_SETTINGS: Final = (
     *("application_id", "instance", "session_timeout_ms", "alert_rules"),
@@ -52,26 +53,10 @@ def _run(wait_seconds: float, **flags: str | None) -> None:
         receivers = settings.read_notify_receivers(os.environ)
     except SettingsError as error:
         raise ConfigurationError(str(error)) from error
-    asyncio.run(_check(settings, wait_seconds))
+    asyncio.run(wait_for_topics(settings, (ALERT_RAISED, DEAD_LETTER), wait_seconds))
     from streams.notifier import run_notifier
 
     sys.exit(run_notifier(settings, receivers))
-
-
-async def _check(settings: Settings, wait_s: float) -> None:
-    """Wait for Kafka and the topics that it needs; ends the command where they are missing."""
-    from streams.topic_admin import partition_counts
-    from xinghe.domain.events import ALERT_RAISED, DEAD_LETTER
-
-    bootstrap = settings.kafka_bootstrap_servers
-    await wait_for_kafka(bootstrap, wait_s)
-    needed = [ALERT_RAISED, DEAD_LETTER]
-    found = await partition_counts(bootstrap, needed, **settings.kafka_client_options())
-    missing = [name for name in needed if name not in found]
-    if missing:
-        raise ConfigurationError(
-            f"Kafka at {bootstrap}: topics are missing: {', '.join(missing)}; create them with: xinghe topics create"
-        )
 
 
 command = click.Command(

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from xinghe.commands.amounts import yuan
-from xinghe.commands.deadletters import safe_text
 from xinghe.commands.funnel_table import SHANGHAI
 from xinghe.domain.attribution.arithmetic import ModelTold, ShareTold
 from xinghe.explain.explanation import Explanation, RefundTold, TouchTold
+from xinghe.serving.dead_letters import safe_text
 
 PERSON_SHOWN: Final = 8
 """Characters of a pseudonym that are shown."""

@@ -1,7 +1,7 @@
 """The Redis contract: key names, the guarded writer, the reader (DESIGN.md, section 7).
 
-Redis holds nothing of its own: every figure is absolute, comes from the tables of the stream, and is
-written again from them when Redis was emptied or holds something else.
+Redis holds nothing of its own but who acknowledged alerts: every figure is absolute, comes from the tables of the stream, and is
+written again from them when Redis was emptied or holds something else; so are records (`records_writer`), from their topics.
 """
 
 from xinghe.serving.client import open_redis

@@ -14,23 +14,19 @@ things is simple to see through:
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Iterable
-from importlib import resources
 from typing import Final, Literal
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
 
 from xinghe.serving import keys
 from xinghe.serving.client import text
 from xinghe.serving.commit import NOTHING, CommitWrite, parts
 from xinghe.serving.errors import unavailable_as_one_error
 from xinghe.serving.leftovers import Leftovers
+from xinghe.serving.script import Script
 
-SCRIPT: Final = resources.files("xinghe.serving").joinpath("commit.lua").read_text(encoding="utf-8")
-SCRIPT_SHA: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-"""The name under which Redis keeps a script; SHA-1 is Redis' choice."""
+SCRIPT: Final = Script("commit.lua")
 
 Step = Literal["part", "last", "begin", "fill", "finish"]
 
@@ -149,11 +145,5 @@ class FunnelWriter:
         return "applied"
 
     async def _run(self, step: Step, sequence: int, payload: bytes) -> str:
-        """Call the script; send it whole where Redis does not know it (yet, or after a restart)."""
-        arguments = (1, self._key, step, self._incarnation, sequence, self._known or 0, payload)
-        with unavailable_as_one_error(self._redis):
-            try:
-                answer = await self._redis.evalsha(SCRIPT_SHA, *arguments)
-            except NoScriptError:
-                answer = await self._redis.eval(SCRIPT, *arguments)
-        return text(answer)
+        known = self._known or 0
+        return await SCRIPT.run(self._redis, self._key, step, self._incarnation, sequence, known, payload)

@@ -34,6 +34,9 @@ def test_every_key_is_there() -> None:
         keys.guarantee("{id}"),
         keys.notes("{id}"),
         keys.note("{id}", "{note_id}"),
+        *(keys.order("{order_id}"), keys.ledger("{id}"), keys.CAMPAIGN_SETTINGS, keys.INDEX),
+        *(keys.DEAD_LETTERS, keys.dead_letters("{reason}"), keys.ACKNOWLEDGED),
+        *(keys.WORKERS, keys.worker("{instance}")),
         keys.sink("{stage}", 7).replace("7", "{partition}"),
     }
     note_days = {
