@@ -172,9 +172,9 @@ def _keys() -> list[tuple[str, str, str, str]]:
         ),
         (
             keys.WORKERS,
-            "set",
-            "the instances of the workers that run, and of some that have ended",
-            "for ever",
+            "sorted set",
+            "the instances of the workers by the time of their last report, ms",
+            "1 d, or until they end in order",
         ),
         (
             keys.worker("{instance}"),

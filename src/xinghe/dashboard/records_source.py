@@ -16,7 +16,7 @@ from xinghe.serving.records_reader import RecordsReader
 
 
 class Reports(NamedTuple):
-    """What the stream says of itself: the instances that ever reported, the reports that have not expired, dead letters."""
+    """What the stream says of itself: the workers that should run, the reports that have not expired, dead letters."""
 
     instances: list[str]
     workers: list[WorkerReport]

@@ -82,9 +82,9 @@ class RecordsReader:
         return DeadLetters(counts, samples)
 
     async def instances(self) -> list[str]:
-        """The workers that have reported, whether they still do or not, by name."""
+        """The workers that have reported within a day and did not end in order, by name."""
         with unavailable_as_one_error(self._redis):
-            found: Any = await self._redis.smembers(keys.WORKERS)
+            found: Any = await self._redis.zrange(keys.WORKERS, 0, -1)
         return sorted(map(text, found))
 
     async def workers(self) -> list[WorkerReport]:

@@ -36,7 +36,7 @@ async def report(redis: Redis) -> WorkerReport:
         3,
         ["journeys-2"],
     )
-    await redis.sadd(keys.WORKERS, found.instance, "gone")
+    await redis.zadd(keys.WORKERS, {found.instance: found.reported_ms, "gone": found.reported_ms})
     await redis.set(keys.worker(found.instance), msgspec.json.encode(found))
     await redis.hset(keys.DEAD_LETTERS, mapping={"invalid": 3, "new<b>": 1})
     sample = DeadLetterSample(

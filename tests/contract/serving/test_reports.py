@@ -1,9 +1,10 @@
-"""Reports of workers: the last of each that runs, and nothing of those that have gone."""
+"""Reports of workers: the last of each that runs, and the names of those that are silent."""
 
 from __future__ import annotations
 
 from redis.asyncio import Redis
 
+from xinghe.domain.windows import DAY_MS
 from xinghe.serving import keys
 from xinghe.serving.records import StageReport, TopicLag, WorkerReport
 from xinghe.serving.records_reader import RecordsReader
@@ -26,13 +27,16 @@ async def test_the_last_report_of_each_worker_is_read(redis: Redis) -> None:
     assert 0 < await redis.ttl(keys.worker("w1")) <= REPORT_KEPT_S
 
 
-async def test_a_worker_that_has_gone_is_taken_off_by_the_next_report(redis: Redis) -> None:
+async def test_a_worker_that_has_crashed_stays_on_the_list_for_a_day(redis: Redis) -> None:
+    reader = RecordsReader(redis)
     for instance in ("w1", "w2"):
         await write_report(redis, report(instance))
     await redis.delete(keys.worker("w1"))  # by its age
-    assert await RecordsReader(redis).workers() == [report("w2")]
-    await write_report(redis, report("w2"))
-    assert await redis.smembers(keys.WORKERS) == {b"w2"}
+    await write_report(redis, report("w2", DAY_MS))
+    assert await reader.workers() == [report("w2", DAY_MS)]
+    assert await reader.instances() == ["w1", "w2"]
+    await write_report(redis, report("w2", DAY_MS + 1))
+    assert await reader.instances() == ["w2"]
 
 
 async def test_a_worker_that_ends_in_order_leaves_nothing(redis: Redis) -> None:
