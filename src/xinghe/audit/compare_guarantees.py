@@ -1,21 +1,22 @@
 """Where each guarantee is said to stand, in the topic and in Redis, against the recomputation (ARCHITECTURE.md, R23).
 
-Compared are the figures. A position is told anew where something changed, so that what depends on the time alone (days
-that are left, whether it is settled) may be behind.
+Compared are the figures, and what came of it. A position is told anew where something changed, so that what depends on the time
+alone (days that are left, whether it is settled) may be behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from aiokafka import ConsumerRecord
 
 from xinghe.audit.findings import Difference, Findings
-from xinghe.audit.guarantee import ORDER_MICROS, first_days, outcome
+from xinghe.audit.guarantee import ORDER_MICROS, first_days, outcome, settlement_day
 from xinghe.audit.money import day_text
 from xinghe.audit.money_facts import MoneyFacts
+from xinghe.domain.counted import day_start_ms
 
 KIND: Final = "guarantee"
 Wrong = tuple[str, Any, Any]
@@ -51,6 +52,8 @@ class GuaranteeComparison:
             if (expected := expected_position(each)) is not None
         }
 
+        self._ends = {campaign_id: expected_end(facts[campaign_id]) for campaign_id in self._expected}
+
     def compare(
         self, found: FoundPositions, in_redis: Mapping[str, Mapping[str, str]], findings: Findings
     ) -> None:
@@ -72,11 +75,15 @@ class GuaranteeComparison:
             yield "value", "a position", "something else"
             return
         yield from _differing(self._expected.get(campaign_id), position)
+        if position is not None and campaign_id in self._ends:
+            yield from _of_outcome(self._ends[campaign_id], position)
 
     def _of_redis(self, campaign_id: str, fields: Mapping[str, str] | None) -> Iterator[Wrong]:
         expected = self._expected.get(campaign_id)
         as_text = None if expected is None else {name: _text(value) for name, value in expected.items()}
         yield from _differing(as_text, fields)
+        if fields is not None and campaign_id in self._ends:
+            yield from _of_outcome(self._ends[campaign_id], fields)
 
 
 def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
@@ -96,6 +103,32 @@ def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
         "earned_fen": found.earned.__floor__(),
         "expected_payout_fen": found.paid_fen,
     }
+
+
+class End(NamedTuple):
+    """What comes of a guarantee, and from when on."""
+
+    outcome: str
+    since_ms: int
+
+
+def expected_end(facts: MoneyFacts) -> End:
+    """What has come of a campaign's newest guarantee, or comes of it if nothing changes until its settlement."""
+    first_day = first_days(facts)[-1]
+    found = outcome(facts, first_day, None)
+    if found.voided_ms is not None:
+        return End("void", found.voided_ms)
+    since_ms = day_start_ms(settlement_day(facts, first_day) + 1)
+    return End("paid" if found.paid_fen else "unpaid", since_ms)
+
+
+def _of_outcome(expected: End, found: Mapping[str, Any]) -> Iterator[Wrong]:
+    told = (
+        None if found.get("outcome") is None else f"{found['outcome']} since {found.get('outcome_since_ms')}"
+    )
+    wanted = f"{expected.outcome} since {expected.since_ms}"
+    if told != wanted and (told is not None or expected.outcome == "void"):
+        yield "outcome", wanted, told
 
 
 def _differing(

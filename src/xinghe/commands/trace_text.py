@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xinghe.commands.amounts import yuan
 from xinghe.commands.deadletters import safe_text
 from xinghe.commands.funnel_table import SHANGHAI
+from xinghe.domain.amounts import yuan
 from xinghe.explain.explanation import Explanation, ModelTold, RefundTold, ShareTold, TouchTold
 
 PERSON_SHOWN: Final = 8

@@ -8,8 +8,14 @@ import orjson
 import pytest
 
 from tests.unit.audit.money import at_ms, credit, facts, setting, spent
-from xinghe.audit.compare_guarantees import FoundPositions, GuaranteeComparison, expected_position
+from xinghe.audit.compare_guarantees import (
+    FoundPositions,
+    GuaranteeComparison,
+    expected_end,
+    expected_position,
+)
 from xinghe.audit.findings import Findings
+from xinghe.audit.money_facts import MoneyFacts
 from xinghe.domain.terms import QianchuanRoi
 
 ROI = QianchuanRoi(at_ms(0), 2.0)
@@ -26,14 +32,22 @@ POSITION: dict[str, Any] = {
 
 
 def differences(
-    position: dict[str, Any] | bytes | None, in_redis: dict[str, Any] | None, *, watermark_ms: int = at_ms(1)
+    position: dict[str, Any] | bytes | None,
+    in_redis: dict[str, Any] | None,
+    *,
+    watermark_ms: int = at_ms(1),
+    of: MoneyFacts = FACTS,
 ) -> list[str]:
     found = FoundPositions()
     if position is not None:
         found.last["c1"] = position if isinstance(position, bytes) else orjson.dumps(position)
-    as_text = {} if in_redis is None else {"c1": {name: str(value) for name, value in in_redis.items()}}
+    as_text = (
+        {}
+        if in_redis is None
+        else {"c1": {name: str(value) for name, value in in_redis.items() if value is not None}}
+    )
     findings = Findings()
-    GuaranteeComparison({"c1": FACTS}, watermark_ms).compare(found, as_text, findings)
+    GuaranteeComparison({"c1": of}, watermark_ms).compare(found, as_text, findings)
     return [f"{difference.where}: {difference.field}" for difference in findings.shown]
 
 
@@ -63,3 +77,24 @@ def test_unknown_spend_is_absent() -> None:
     known = expected_position(facts([setting(0, guarantee=ROI)]))
     assert known is not None
     assert (known["spend_fen"], known["earned_fen"], known["expected_payout_fen"]) == (None, 0, 0)
+
+
+@pytest.mark.parametrize(("gmv_fen", "outcome"), [(501, "paid"), (1_700, "unpaid")])
+def test_what_came_of_it_may_be_open_but_not_another(gmv_fen: int, outcome: str) -> None:
+    one = facts([setting(0, guarantee=ROI)], [spent(0, 1_000)], credit(0, 0, gmv_fen, 10))
+    right = dict(expected_position(one) or {}) | {"outcome": outcome, "outcome_since_ms": at_ms(5)}
+    assert differences(right, right, of=one) == []
+    assert differences(dict(expected_position(one) or {}), right, of=one) == [], "it may not be told yet"
+    for wrong in ({"outcome": "void"}, {"outcome_since_ms": at_ms(4)}, {"outcome_since_ms": None}):
+        assert differences(right | wrong, right, of=one) == ["campaign c1: outcome"]
+        assert differences(right, right | wrong, of=one) == ["xinghe:campaign:c1:guarantee: outcome"]
+
+
+def test_what_is_void_must_say_so_and_since_when() -> None:
+    edits = [setting(0, hour, guarantee=QianchuanRoi(at_ms(0), 2.0 + hour)) for hour in range(1, 5)]
+    void = facts([setting(0, guarantee=ROI), *edits], [spent(0, 1_000)])
+    assert expected_end(void) == ("void", at_ms(0, 3))
+    right = dict(expected_position(void) or {}) | {"outcome": "void", "outcome_since_ms": at_ms(0, 3)}
+    assert differences(right, right, of=void) == []
+    assert differences(right | {"outcome": None}, right, of=void) == ["campaign c1: outcome"]
+    assert differences(right | {"outcome_since_ms": at_ms(0, 4)}, right, of=void) == ["campaign c1: outcome"]
