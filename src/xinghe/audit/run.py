@@ -151,12 +151,12 @@ class _Comparisons:
     """What must be shown of figures, computed once."""
 
     def __init__(self, truth: Truth, arrivals: Arrivals, alert_rules: Sequence[AlertRule]) -> None:
-        facts = money_facts(truth)
+        facts, now_ms = money_facts(truth), int(time.time() * 1000)
         self._truth = truth
         self._models = ModelsComparison(truth)
         self._ledger = LedgerComparison(facts, arrivals, truth.watermark_ms)
-        self._guarantees = GuaranteeComparison(facts, truth.watermark_ms)
-        self._alerts = AlertComparison(truth, alert_rules, int(time.time() * 1000))
+        self._guarantees = GuaranteeComparison(facts, truth.watermark_ms, now_ms)
+        self._alerts = AlertComparison(truth, alert_rules, now_ms)
 
     def compare(self, found: _FoundFigures, redis: Redis, findings: Findings) -> None:
         """Compare all of it; the figures of Redis are read here."""
