@@ -17,6 +17,8 @@ BOOKED: Final = frozenset({LEDGER, GUARANTEE, ALERT})
 """What follows the events by a bounded part a second: after a long backlog it is minutes behind, when all else has settled."""
 BOOKS_PAUSE_S: Final = 10.0
 """Between two entries of books that catch up, longer where days have nothing to book."""
+GROWING_S: Final = 2.5
+"""Within so long the ledger grows if books are behind, which book once a second: notices alone do not tell."""
 
 
 class Patience:
@@ -36,7 +38,8 @@ class Patience:
 
     def is_over(self, findings: Findings, entries: int) -> bool:
         """Whether what was found is final; ``entries`` is how many the ledger has."""
-        if not findings.differences:
+        behind = findings.differences + findings.notices_by_kind[LEDGER]
+        if not behind:
             return True
         now_s = self._clock()
         if self._entries is not None and entries > self._entries:
@@ -46,9 +49,11 @@ class Patience:
         if kinds <= BOOKED and now_s - self._grown_s < BOOKS_PAUSE_S:
             self._tell_once(
                 "books",
-                f"the books are behind, {findings.differences:,} values differ; waiting as long as days are booked",
+                f"the books are behind, {behind:,} values differ; waiting as long as days are booked",
             )
             return False
+        if not findings.differences:
+            return now_s - self._started_s >= GROWING_S
         # Models are the last to follow: all else has settled long before.
         settle_s = SETTLE_S + (self._model_period_s if kinds <= {MODELS} else 0.0)
         if now_s - self._started_s >= settle_s:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xinghe.audit.findings import Difference, Findings
-from xinghe.audit.patience import BOOKS_PAUSE_S, Patience
+from xinghe.audit.patience import BOOKS_PAUSE_S, GROWING_S, Patience
 from xinghe.audit.recompute import SETTLE_S
 
 
@@ -15,11 +15,11 @@ class Look:
         self.said: list[str] = []
         self.patience = Patience(60, self.said.append, lambda: self.now_s)
 
-    def is_over(self, at_s: float, *kinds: str, entries: int = 7) -> bool:
+    def is_over(self, at_s: float, *kinds: str, entries: int = 7, are_notices: bool = False) -> bool:
         self.now_s = at_s
         findings = Findings()
         for kind in kinds:
-            findings.add(Difference(kind, "where", "field", 2, 1))
+            findings.add(Difference(kind, "where", "field", 2, 1), is_notice=are_notices)
         return self.patience.is_over(findings, entries)
 
 
@@ -66,3 +66,15 @@ def test_traffic_that_goes_on_does_not_hold_it_up() -> None:
     look = Look()
     assert not look.is_over(0, "redis", "ledger", entries=1)
     assert look.is_over(SETTLE_S, "redis", "ledger", entries=2)
+
+
+def test_books_of_campaigns_that_cannot_be_compared_exactly_are_waited_for_too() -> None:
+    look = Look()
+    for second in range(100):
+        assert not look.is_over(second, "ledger", entries=second, are_notices=True)
+    assert look.is_over(99 + BOOKS_PAUSE_S, "ledger", entries=99, are_notices=True)
+    quiet = Look()
+    assert not quiet.is_over(0, "ledger", are_notices=True)
+    assert quiet.is_over(GROWING_S, "ledger", are_notices=True)
+    assert quiet.said == []
+    assert Look().is_over(0, "guarantee", are_notices=True)
