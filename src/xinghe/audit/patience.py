@@ -13,8 +13,8 @@ from xinghe.audit.findings import Findings
 from xinghe.audit.ledger_laws import KIND as LEDGER
 from xinghe.audit.recompute import SETTLE_S, Say
 
-BOOKED: Final = frozenset({LEDGER, GUARANTEE, ALERT})
-"""What follows the events by a bounded part a second: after a long backlog it is minutes behind, when all else has settled."""
+LAST: Final = frozenset({LEDGER, GUARANTEE, ALERT, MODELS})
+"""What follows the events by a bounded part a second, or each minute: after a long backlog it is behind when all else has settled."""
 BOOKS_PAUSE_S: Final = 10.0
 """Between two entries of books that catch up, longer where days have nothing to book."""
 GROWING_S: Final = 2.5
@@ -46,7 +46,7 @@ class Patience:
             self._grown_s = now_s
         self._entries = entries
         kinds = {kind for kind, count in findings.by_kind.items() if count}
-        if kinds <= BOOKED and now_s - self._grown_s < BOOKS_PAUSE_S:
+        if kinds <= LAST and now_s - self._grown_s < BOOKS_PAUSE_S:
             self._tell_once(
                 "books",
                 f"the books are behind, {behind:,} values differ; waiting as long as days are booked",
@@ -54,8 +54,7 @@ class Patience:
             return False
         if not findings.differences:
             return now_s - self._started_s >= GROWING_S
-        # Models are the last to follow: all else has settled long before.
-        settle_s = SETTLE_S + (self._model_period_s if kinds <= {MODELS} else 0.0)
+        settle_s = SETTLE_S + (self._model_period_s if MODELS in kinds <= LAST else 0.0)
         if now_s - self._started_s >= settle_s:
             return True
         self._tell_once(

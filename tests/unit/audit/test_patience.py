@@ -47,7 +47,7 @@ def test_models_alone_are_waited_for_as_long_as_the_stream_may_take() -> None:
 def test_books_that_are_behind_are_waited_for_as_long_as_they_grow() -> None:
     look = Look()
     for second in range(1_000):
-        assert not look.is_over(second, "ledger", "guarantee", entries=second)
+        assert not look.is_over(second, "ledger", "models", entries=second)
     assert not look.is_over(999 + BOOKS_PAUSE_S - 0.1, "ledger", entries=999)
     assert look.is_over(999 + BOOKS_PAUSE_S, "ledger", entries=999)
     assert look.said[1:] == ["the books are behind, 2 values differ; waiting as long as days are booked"]
