@@ -135,9 +135,10 @@ class Stream:
         finally:
             stop_child(process, 0)
 
-    def audit(self, *, wait_s: float = 90, watch: Watch = wait_until) -> dict[str, Any]:
+    def audit(self, *options: str, wait_s: float = 90, watch: Watch = wait_until) -> dict[str, Any]:
         """Wait until all is processed and recompute it; asserts that nothing differs. Answers the report."""
-        done = self.run("audit", "--json", "--wait-s", f"{wait_s:g}", timeout_s=wait_s + 60, watch=watch)
+        arguments = ("audit", "--json", "--wait-s", f"{wait_s:g}", *options)
+        done = self.run(*arguments, timeout_s=wait_s + 60, watch=watch)
         assert done.exit_code == 0, f"{done.out[:5_000]}\n{done.err[-3_000:]}"
         report: dict[str, Any] = json.loads(done.out)
         assert report["differences"] == 0

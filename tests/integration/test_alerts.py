@@ -80,7 +80,9 @@ def test_each_crossing_is_told_once_whoever_is_killed(tmp_path: Path) -> None:
                 supervisor.run_for(2)
                 supervisor.workers[instance].kill()
             supervisor.run_for(2)
-        stream.audit(watch=supervisor.watch)
+        report = stream.audit("--alert-rules", str(rules), watch=supervisor.watch)
+        assert report["compared"]["alerts"] > 0
+        assert report["compared"]["alert_conditions"] > 0
         supervisor.run_for(2)
 
         by_id = turns(asyncio.run(told(stream.kafka)))

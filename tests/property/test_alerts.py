@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.alert_records import broken
 from tests.deltas import tell_watermark
 from tests.pipeline import Pipeline
 from xinghe.domain.alerts import (
@@ -190,6 +191,7 @@ def test_whatever_crashes_each_turn_is_told_once_and_none_is_missed(
     for _ in range(4):
         stream.advance(longest)
         stream.settle()
+    assert broken(stream.pipeline.alerts(), rule) == [], "by the laws of the audit"
     by_alert: dict[str, list[str]] = {}
     for alert in stream.pipeline.alerts():
         by_alert.setdefault(alert.alert_id, []).append(alert.state)

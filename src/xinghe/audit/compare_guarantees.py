@@ -1,23 +1,29 @@
 """Where each guarantee is said to stand, in the topic and in Redis, against the recomputation (ARCHITECTURE.md, R23).
 
-Compared are the figures. A position is told anew where something changed, so that what depends on the time alone (days
-that are left, whether it is settled) may be behind.
+Compared are the figures, the forecast, and what came of it. A position is told anew where something changed, so that what depends on the time
+alone (days that are left, whether it is settled) may be behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from aiokafka import ConsumerRecord
 
 from xinghe.audit.findings import Difference, Findings
-from xinghe.audit.guarantee import ORDER_MICROS, first_days, outcome
+from xinghe.audit.forecast import expected_forecast
+from xinghe.audit.guarantee import ORDER_MICROS, first_days, outcome, settlement_day
 from xinghe.audit.money import day_text
 from xinghe.audit.money_facts import MoneyFacts
+from xinghe.domain.counted import day_number, day_start_ms
 
 KIND: Final = "guarantee"
+FORECAST: Final = ("forecast_gmv_fen", "forecast_low_fen", "forecast_high_fen", "forecast_standard_error_fen")
+DEVELOPED_DAYS: Final = 200
+"""So many days after the watermark's, no forecast changes any more."""
+
 Wrong = tuple[str, Any, Any]
 """Field, expected, found."""
 
@@ -40,16 +46,22 @@ class FoundPositions:
 class GuaranteeComparison:
     """What each campaign's newest guarantee comes to by all that is known, against what is told of it.
 
-    Without a watermark (0) no position need be told yet.
+    Without a watermark (0) no position need be told yet. ``now_ms`` is the clock, which takes the watermark's part when nothing
+    comes for long.
     """
 
-    def __init__(self, facts: Mapping[str, MoneyFacts], watermark_ms: int) -> None:
+    def __init__(self, facts: Mapping[str, MoneyFacts], watermark_ms: int, now_ms: int) -> None:
         self._must_be_told = watermark_ms > 0
         self._expected = {
             campaign_id: expected
             for campaign_id, each in facts.items()
             if (expected := expected_position(each)) is not None
         }
+
+        self._facts = facts
+        self._today = day_number(watermark_ms)
+        self._last_today = day_number(max(now_ms, watermark_ms))
+        self._ends = {campaign_id: expected_end(facts[campaign_id]) for campaign_id in self._expected}
 
     def compare(
         self, found: FoundPositions, in_redis: Mapping[str, Mapping[str, str]], findings: Findings
@@ -72,11 +84,32 @@ class GuaranteeComparison:
             yield "value", "a position", "something else"
             return
         yield from _differing(self._expected.get(campaign_id), position)
+        if position is not None and campaign_id in self._ends:
+            yield from _of_outcome(self._ends[campaign_id], position)
+            yield from self._of_forecast(campaign_id, position)
+
+    def _of_forecast(self, campaign_id: str, found: Mapping[str, Any]) -> Iterator[Wrong]:
+        """The forecast is that of the day of the watermark, or of a later one up to that of the clock."""
+        told = [found.get(name) for name in FORECAST]
+        expected = expected_forecast(self._facts[campaign_id], self._today)
+        todays = range(self._today, min(self._last_today, self._today + DEVELOPED_DAYS) + 1)
+        if found.get("forecast") == "too_little_data" and told == [None] * len(FORECAST):
+            is_right = any(expected_forecast(self._facts[campaign_id], today) is None for today in todays)
+        else:
+            is_right = found.get("forecast") == "known" and any(
+                each.is_told_by(told)
+                for today in todays
+                if (each := expected_forecast(self._facts[campaign_id], today)) is not None
+            )
+        if not is_right:
+            yield "forecast", expected or "too_little_data", told
 
     def _of_redis(self, campaign_id: str, fields: Mapping[str, str] | None) -> Iterator[Wrong]:
         expected = self._expected.get(campaign_id)
         as_text = None if expected is None else {name: _text(value) for name, value in expected.items()}
         yield from _differing(as_text, fields)
+        if fields is not None and campaign_id in self._ends:
+            yield from _of_outcome(self._ends[campaign_id], fields)
 
 
 def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
@@ -96,6 +129,32 @@ def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
         "earned_fen": found.earned.__floor__(),
         "expected_payout_fen": found.paid_fen,
     }
+
+
+class End(NamedTuple):
+    """What comes of a guarantee, and from when on."""
+
+    outcome: str
+    since_ms: int
+
+
+def expected_end(facts: MoneyFacts) -> End:
+    """What has come of a campaign's newest guarantee, or comes of it if nothing changes until its settlement."""
+    first_day = first_days(facts)[-1]
+    found = outcome(facts, first_day, None)
+    if found.voided_ms is not None:
+        return End("void", found.voided_ms)
+    since_ms = day_start_ms(settlement_day(facts, first_day) + 1)
+    return End("paid" if found.paid_fen else "unpaid", since_ms)
+
+
+def _of_outcome(expected: End, found: Mapping[str, Any]) -> Iterator[Wrong]:
+    told = (
+        None if found.get("outcome") is None else f"{found['outcome']} since {found.get('outcome_since_ms')}"
+    )
+    wanted = f"{expected.outcome} since {expected.since_ms}"
+    if told != wanted and (told is not None or expected.outcome == "void"):
+        yield "outcome", wanted, told
 
 
 def _differing(

@@ -74,7 +74,8 @@ class LedgerComparison:
             where = f"campaign {campaign_id} on {day_text(booked_day)}"
             findings.add(
                 Difference(KIND, where, f"{key.rule} {key.period}", _told(due_amounts), _told(stands)),
-                campaign_id=campaign_id,
+                # What was spent depends on nobody's journey and on no setting.
+                campaign_id=None if key.rule == "spend" else campaign_id,
                 is_notice=may_differ,
             )
 

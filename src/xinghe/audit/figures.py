@@ -152,6 +152,12 @@ class Truth:
         """Campaigns with something counted or spent."""
         return {campaign_id for campaign_id, _, _ in self.counts.keys() | self.spent.keys()}
 
+    def shops_of(self, campaign_id: str) -> set[str]:
+        """The shops that a campaign can have been said to be of."""
+        if campaign_id.startswith(("organic:", "unattributed:")):
+            return {campaign_id.partition(":")[2]}
+        return self.shops_configured.get(campaign_id, set()) | self.shops_seen.get(campaign_id, set())
+
     @property
     def window_keys(self) -> set[WindowKey]:
         """The windows in which something was counted or spent and whose retention has not passed.

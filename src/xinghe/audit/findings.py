@@ -11,7 +11,8 @@ class Difference(NamedTuple):
     """One value that is not as recomputed. ``None`` stands for what is absent."""
 
     kind: str
-    """What was compared: redis, funnel, attribution, models, dead-letter, accounting, ledger, guarantee."""
+    """What was compared: redis, funnel, attribution, models, dead-letter, accounting, ledger, guarantee,
+    alert."""
     where: str
     """The Redis key, the record's key or the record's place."""
     field: str

@@ -102,10 +102,7 @@ def _differing(
 
 def _shop_id(truth: Truth, window: WindowKey, found: str | None) -> str | None:
     """The shop found, if the campaign can have had it when the window last changed; else one that it can be."""
-    campaign_id = window[0]
-    possible = truth.shops_configured.get(campaign_id, set()) | truth.shops_seen.get(campaign_id, set())
-    if campaign_id.startswith(("organic:", "unattributed:")):
-        possible = {campaign_id.partition(":")[2]}
+    possible = truth.shops_of(window[0])
     # A report of spend may come before anything that tells the shop.
     if found is None and not truth.counts.get(window):
         return None

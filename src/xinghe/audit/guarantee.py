@@ -49,10 +49,16 @@ class Outcome(NamedTuple):
     gmv_fen: int
     refund_fen: int
     conversions: Fraction
-    is_void: bool
+    voided_ms: int | None
+    """When an edit was one too many."""
     is_triggered: bool
     payout_fen: int
     paid_fen: int
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the target was edited too often."""
+        return self.voided_ms is not None
 
     @property
     def last_observed_day(self) -> int:
@@ -124,7 +130,7 @@ def outcome(facts: MoneyFacts, first_day: int, known_day: int | None) -> Outcome
             earned += (credit.gmv_fen - credit.refund_fen) / target
         else:
             earned += credit.gmv_fen / target
-    is_void = _is_void(facts, guarantee, first_day, last_day, known_to)
+    voided_ms = _voided_ms(facts, guarantee, first_day, last_day, known_to)
     if promise.measure == "roi":
         is_triggered = earned * 100 < promise.trigger_percent * spend_fen
     else:
@@ -133,7 +139,7 @@ def outcome(facts: MoneyFacts, first_day: int, known_day: int | None) -> Outcome
     payout_fen = min(payout_fen, spend_fen)
     if promise.cap_fen is not None:
         payout_fen = min(payout_fen, promise.cap_fen)
-    is_paid = is_triggered and conversions >= promise.conversions_min and not is_void
+    is_paid = is_triggered and conversions >= promise.conversions_min and voided_ms is None
     return Outcome(
         first_day=first_day,
         promise=promise,
@@ -142,7 +148,7 @@ def outcome(facts: MoneyFacts, first_day: int, known_day: int | None) -> Outcome
         gmv_fen=gmv_fen,
         refund_fen=refund_fen,
         conversions=conversions,
-        is_void=is_void,
+        voided_ms=voided_ms,
         is_triggered=is_triggered,
         payout_fen=payout_fen,
         paid_fen=payout_fen if is_paid else 0,
@@ -207,8 +213,10 @@ def _target(guarantee: Guarantee | None) -> Fraction:
     raise AssertionError("a guarantee has a target or a bid")
 
 
-def _is_void(facts: MoneyFacts, guarantee: Guarantee, first_day: int, last_day: int, known_to: int) -> bool:
-    """Whether a day or an hour has more edits of the target than the guarantee allows."""
+def _voided_ms(
+    facts: MoneyFacts, guarantee: Guarantee, first_day: int, last_day: int, known_to: int
+) -> int | None:
+    """When a day or an hour first had more edits of the target than the guarantee allows."""
     promise = promise_of(guarantee)
     days: Counter[int] = Counter()
     hours: Counter[int] = Counter()
@@ -216,10 +224,13 @@ def _is_void(facts: MoneyFacts, guarantee: Guarantee, first_day: int, last_day: 
         if first_day <= day_number(time_ms) <= min(last_day, known_to):
             days[day_number(time_ms)] += 1
             hours[time_ms // HOUR_MS] += 1
-    per_day_max, per_hour_max = promise.edits_per_day_max, promise.edits_per_hour_max
-    return (per_day_max is not None and max(days.values(), default=0) > per_day_max) or (
-        per_hour_max is not None and max(hours.values(), default=0) > per_hour_max
-    )
+            for counts, edits_max in (
+                (days, promise.edits_per_day_max),
+                (hours, promise.edits_per_hour_max),
+            ):
+                if edits_max is not None and max(counts.values()) > edits_max:
+                    return time_ms
+    return None
 
 
 def _edits_ms(facts: MoneyFacts, guarantee: Guarantee) -> Iterator[int]:

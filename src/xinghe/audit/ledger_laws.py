@@ -66,13 +66,14 @@ class Standing(NamedTuple):
 class FoundLedger:
     """The entries of each campaign in their order, about 1 KB each.
 
-    ``booked_ms`` is, for each campaign, when the first entry of its last day was written.
+    ``booked_ms`` is, for each campaign, when the first entry of its last day was written, ``count`` how many entries there are.
     """
 
     def __init__(self) -> None:
         self.entries: dict[str, list[Entry]] = {}
         self.booked_ms: dict[str, int] = {}
         self.wrong: list[Difference] = []
+        self.count = 0
 
     def add(self, record: ConsumerRecord) -> None:
         """Take one record; those of one campaign come in their order."""
@@ -89,6 +90,7 @@ class FoundLedger:
         if not entries or entries[-1].day != entry.day:
             self.booked_ms[entry.campaign_id] = record.timestamp
         entries.append(entry)
+        self.count += 1
 
 
 def compare_laws(found: FoundLedger, findings: Findings) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import ConsumerRecord, TopicPartition
 from redis import Redis
 
+from xinghe.audit.alert_laws import FoundAlerts
 from xinghe.audit.arrivals import Arrivals
 from xinghe.audit.attributions import FoundAttributions, compare_attributions
+from xinghe.audit.compare_alerts import AlertComparison, alerts_in_redis
 from xinghe.audit.compare_guarantees import FoundPositions, GuaranteeComparison
 from xinghe.audit.compare_ledger import LedgerComparison
-from xinghe.audit.compare_models import KIND, FoundModels, ModelsComparison, models_in_redis
+from xinghe.audit.compare_models import FoundModels, ModelsComparison, models_in_redis
 from xinghe.audit.compare_redis import compare_redis
 from xinghe.audit.dead_letters import FoundDeadLetters, compare_dead_letters
 from xinghe.audit.figures import Truth
@@ -24,10 +26,13 @@ from xinghe.audit.journey import Limits
 from xinghe.audit.ledger_laws import FoundLedger
 from xinghe.audit.log import Log
 from xinghe.audit.money_facts import money_facts
-from xinghe.audit.recompute import SETTLE_PAUSE_S, SETTLE_S, SOURCE_TOPICS, Say, read_all, read_on, recompute
+from xinghe.audit.patience import Patience
+from xinghe.audit.recompute import SETTLE_PAUSE_S, SOURCE_TOPICS, Say, read_all, read_on, recompute
 from xinghe.audit.redis_reading import stored
 from xinghe.audit.report import Report
+from xinghe.domain.alerts import AlertRule
 from xinghe.domain.events import (
+    ALERT_RAISED,
     ATTRIBUTION_MODEL,
     CAMPAIGN_FUNNEL,
     DEAD_LETTER,
@@ -43,6 +48,7 @@ TOPICS: Final = (
     ATTRIBUTION_MODEL,
     LEDGER_ENTRY,
     GUARANTEE_POSITION,
+    ALERT_RAISED,
     DEAD_LETTER,
 )
 
@@ -50,12 +56,13 @@ TOPICS: Final = (
 class AuditOptions(NamedTuple):
     """How the stream is set, and how many differences are named one by one.
 
-    ``model_period_s`` is how long the stream may take until it computes models anew.
+    ``model_period_s`` is how long the stream may take until it computes models anew, ``alert_rules`` are those of the stream.
     """
 
     limits: Limits
     shown_max: int
     model_period_s: float
+    alert_rules: Sequence[AlertRule] = ()
 
 
 async def audit(kafka_options: Mapping[str, Any], redis: Redis, options: AuditOptions, say: Say) -> Report:
@@ -97,19 +104,15 @@ async def _compare_figures(
 ) -> Findings:
     """Compare Redis and the topics of figures; what differs is looked at again until it has had time to settle."""
     found = _FoundFigures(log)
-    comparisons = await asyncio.to_thread(_Comparisons, truth, arrivals)
+    comparisons = await asyncio.to_thread(_Comparisons, truth, arrivals, options.alert_rules)
     await found.start()
-    started_s = time.monotonic()
-    told = False
+    patience = Patience(options.model_period_s, say, time.monotonic)
     while True:
         await found.read_on()
         findings = Findings(options.shown_max, truth.apart, truth.apart_campaigns)
         await asyncio.to_thread(comparisons.compare, found, redis, findings)
-        if time.monotonic() - started_s >= settle_s(findings, options.model_period_s):
+        if patience.is_over(findings, found.ledger.count):
             return findings
-        if not told:
-            told = True
-            say(f"{findings.differences:,} values differ; looking again, the last commit may be a moment old")
         await asyncio.sleep(SETTLE_PAUSE_S)
 
 
@@ -121,12 +124,14 @@ class _FoundFigures:
         self.models = FoundModels()
         self.ledger = FoundLedger()
         self.positions = FoundPositions()
+        self.alerts = FoundAlerts()
         self._log = log
         self._takers: dict[str, Callable[[ConsumerRecord], None]] = {
             CAMPAIGN_FUNNEL: self.funnel.add,
             ATTRIBUTION_MODEL: self.models.add,
             LEDGER_ENTRY: self.ledger.add,
             GUARANTEE_POSITION: self.positions.add,
+            ALERT_RAISED: self.alerts.add,
         }
         self._next: dict[str, Mapping[TopicPartition, int]] = {}
 
@@ -134,6 +139,7 @@ class _FoundFigures:
         """Go to the beginning of each topic."""
         for topic in self._takers:
             self._next[topic] = await self._log.begins(self._log.of([topic]))
+        self.alerts.is_whole = not any(self._next[ALERT_RAISED].values())
 
     async def read_on(self) -> None:
         """Take what has come."""
@@ -144,12 +150,13 @@ class _FoundFigures:
 class _Comparisons:
     """What must be shown of figures, computed once."""
 
-    def __init__(self, truth: Truth, arrivals: Arrivals) -> None:
-        facts = money_facts(truth)
+    def __init__(self, truth: Truth, arrivals: Arrivals, alert_rules: Sequence[AlertRule]) -> None:
+        facts, now_ms = money_facts(truth), int(time.time() * 1000)
         self._truth = truth
         self._models = ModelsComparison(truth)
         self._ledger = LedgerComparison(facts, arrivals, truth.watermark_ms)
-        self._guarantees = GuaranteeComparison(facts, truth.watermark_ms)
+        self._guarantees = GuaranteeComparison(facts, truth.watermark_ms, now_ms)
+        self._alerts = AlertComparison(truth, alert_rules, now_ms)
 
     def compare(self, found: _FoundFigures, redis: Redis, findings: Findings) -> None:
         """Compare all of it; the figures of Redis are read here."""
@@ -158,12 +165,4 @@ class _Comparisons:
         self._models.compare(found.models, models_in_redis(redis), findings)
         self._ledger.compare(found.ledger, findings)
         self._guarantees.compare(found.positions, in_redis.guarantees, findings)
-
-
-def settle_s(findings: Findings, model_period_s: float) -> float:
-    """How long after the stream's last commit what differs may still come right by itself."""
-    if not findings.differences:
-        return 0.0
-    # Models are the last to follow: all else has settled long before.
-    is_all_models = findings.differences == findings.by_kind[KIND]
-    return SETTLE_S + (model_period_s if is_all_models else 0.0)
+        self._alerts.compare(found.alerts, alerts_in_redis(redis), found.positions, findings)

@@ -16,7 +16,8 @@ from xinghe.audit.journey import Limits
 from xinghe.audit.ledger_laws import FoundLedger, compare_laws
 from xinghe.audit.log import Log
 from xinghe.audit.money_facts import money_facts
-from xinghe.audit.recompute import SETTLE_PAUSE_S, SETTLE_S, SOURCE_TOPICS, Say, read_all, read_on, recompute
+from xinghe.audit.patience import Patience
+from xinghe.audit.recompute import SETTLE_PAUSE_S, SOURCE_TOPICS, Say, read_all, read_on, recompute
 from xinghe.domain.events import DEAD_LETTER, LEDGER_ENTRY
 
 RECOMPUTED_TOPICS: Final = (*SOURCE_TOPICS, DEAD_LETTER, LEDGER_ENTRY)
@@ -55,12 +56,12 @@ async def verify_ledger(
         facts = {each: theirs for each, theirs in money_facts(truth).items() if campaign_id in {None, each}}
         comparison = LedgerComparison(facts, arrivals, truth.watermark_ms)
         begins = await log.begins(log.of([LEDGER_ENTRY]))
-        started_s = time.monotonic()
+        patience = Patience(0.0, say, time.monotonic)
         while True:
             begins = await _read_entries(log, found, campaign_id, begins)
             findings = Findings(shown_max, truth.apart, truth.apart_campaigns)
             await asyncio.to_thread(comparison.compare, found, findings)
-            if not findings.differences or time.monotonic() - started_s >= SETTLE_S:
+            if patience.is_over(findings, found.count):
                 return found, findings
             await asyncio.sleep(SETTLE_PAUSE_S)
     finally:

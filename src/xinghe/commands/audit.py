@@ -15,11 +15,20 @@ from xinghe.commands.connect import (
     wait_for_kafka,
     wait_for_redis,
 )
-from xinghe.commands.options import json_option, kafka_option, load_settings, redis_option
+from xinghe.commands.log_reading import reading
+from xinghe.commands.options import (
+    ConfigurationError,
+    json_option,
+    kafka_option,
+    load_settings,
+    redis_option,
+)
 
 if TYPE_CHECKING:
     from streams.settings import Settings
     from xinghe.audit.journey import Limits
+    from xinghe.audit.run import AuditOptions
+    from xinghe.domain.alerts import AlertRule
 
 
 @click.command("audit")
@@ -47,6 +56,13 @@ if TYPE_CHECKING:
     help="Events that the stream keeps per person; people with more are named apart.",
 )
 @click.option(
+    "--alert-rules",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="XINGHE_ALERT_RULES",
+    show_envvar=True,
+    help="TOML file of the rules of alerts that the stream has; default those built in.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(min=0),
     default=100,
@@ -60,15 +76,17 @@ def command(
     application_id: str,
     wait_s: float,
     journey_events_max: int,
+    alert_rules: str | None,
     limit: int,
 ) -> None:
     """Recompute the whole truth from the source topics and compare.
 
     A separate, plain and slow computation reads every source record again and compares each window, note and list
     in Redis, the last upsert of each window of the funnel, the last attribution of each order and its revisions, the
-    models of each shop, where each guarantee stands, every entry of the ledger and what stands in it, and each dead
-    letter. For models that the stream has not computed anew it waits as long as
-    the setting model_period_s says (60 seconds). The traffic should be stopped and a worker run until all is processed.
+    models of each shop, where each guarantee stands, every entry of the ledger and what stands in it, each alert, and each
+    dead letter. For models that the stream has not computed anew it waits as long as
+    the setting model_period_s says (60 seconds), for books that are behind as long as days are booked. The traffic should be
+    stopped and a worker run until all is processed.
 
     Ends with exit code 0 if nothing differs, 1 if anything does or the stream is behind, 69 if Kafka or Redis
     cannot be reached. It needs about 1 KB of memory for each event of the largest partition.
@@ -78,46 +96,39 @@ def command(
       xinghe audit
       xinghe audit --json --limit 1000 > differences.json
     """
-    report = asyncio.run(
-        _audit(kafka_bootstrap_servers, redis_url, application_id, wait_s, journey_events_max, limit)
+    from xinghe.audit.run import AuditOptions
+
+    settings = load_settings()
+    options = AuditOptions(
+        limits_of(settings, journey_events_max),
+        limit,
+        settings.model_period_s,
+        _rules_of(settings, alert_rules),
     )
+    report = asyncio.run(_audit(kafka_bootstrap_servers, redis_url, application_id, wait_s, options))
     _print(report, as_json)
     sys.exit(1 if report.differences else 0)
 
 
-async def _audit(
-    bootstrap: str, redis_url: str, group: str, wait_s: float, journey_events_max: int, limit: int
-) -> Report:
-    from aiokafka.errors import KafkaError
+async def _audit(bootstrap: str, redis_url: str, group: str, wait_s: float, options: AuditOptions) -> Report:
     from redis import Redis
     from redis.exceptions import RedisError
 
     from streams.settings import without_password
-    from xinghe.audit.log import MissingTopicsError, topic_partitions
-    from xinghe.audit.recompute import RecordsGoneError
-    from xinghe.audit.run import TOPICS, AuditOptions, audit
+    from xinghe.audit.log import topic_partitions
+    from xinghe.audit.run import TOPICS, audit
     from xinghe.commands.lag import wait_until_processed
 
-    settings = load_settings()
     login: dict[str, Any] = kafka_client_options()
-    limits = limits_of(settings, journey_events_max)
-    options = AuditOptions(limits, limit, settings.model_period_s)
     await wait_for_kafka(bootstrap)
     await wait_for_redis(redis_url)
     redis = Redis.from_url(redis_url, decode_responses=True)
     try:
-        # A broker without topics knows no group either, and would say so less clearly.
-        await topic_partitions(TOPICS, bootstrap_servers=bootstrap, **login)
-        await wait_until_processed(bootstrap, group, wait_s, **login)
-        return await audit({"bootstrap_servers": bootstrap, **login}, redis, options, _say)
-    except MissingTopicsError as error:
-        raise click.ClickException(f"{error}. Create them with: xinghe topics create") from error
-    except RecordsGoneError as error:
-        raise click.ClickException(f"{error}.") from error
-    except KafkaError as error:
-        raise UnavailableError(
-            f"Kafka at {bootstrap} failed during the audit: {error!r}. Run it again."
-        ) from error
+        with reading(bootstrap):
+            # A broker without topics knows no group either, and would say so less clearly.
+            await topic_partitions(TOPICS, bootstrap_servers=bootstrap, **login)
+            await wait_until_processed(bootstrap, group, wait_s, **login)
+            return await audit({"bootstrap_servers": bootstrap, **login}, redis, options, _say)
     except RedisError as error:
         shown = without_password(redis_url)
         raise UnavailableError(f"Redis at {shown} failed during the audit: {error}. Run it again.") from error
@@ -136,6 +147,20 @@ def limits_of(settings: Settings, journey_events_max: int) -> Limits:
         settings.click_over_view,
         settings.model_channel,
     )
+
+
+def _rules_of(settings: Settings, file: str | None) -> list[AlertRule]:
+    """The rules of the file, else those of the settings; ends the command where one is wrong."""
+    import msgspec
+
+    from streams.settings import SettingsError
+
+    try:
+        return (
+            settings if file is None else msgspec.structs.replace(settings, alert_rules=file)
+        ).read_alert_rules()
+    except SettingsError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _say(line: str) -> None:

@@ -15,7 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xinghe.commands.amounts import yuan
+from xinghe.domain.amounts import yuan
 from xinghe.domain.metrics import COUNTED_NAMES, MODEL_COUNTED_NAMES, SPENT_NAMES
 from xinghe.domain.rates import RATES, rate
 from xinghe.domain.windows import SHANGHAI_OFFSET_MS

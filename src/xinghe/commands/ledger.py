@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from xinghe.commands.connect import kafka_client_options, wait_for_kafka
-from xinghe.commands.ledger_reading import reading
+from xinghe.commands.log_reading import reading
 from xinghe.commands.options import kafka_option, load_settings
 
 if TYPE_CHECKING:

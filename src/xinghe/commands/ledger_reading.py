@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from xinghe.commands.connect import UnavailableError, kafka_client_options, wait_for_kafka
+from xinghe.commands.connect import kafka_client_options, wait_for_kafka
+from xinghe.commands.log_reading import reading
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
@@ -35,26 +34,6 @@ async def ledger_records(bootstrap: str, campaign_id: str) -> list[ConsumerRecor
         finally:
             await log.close()
     return [record for batch in batches for record in batch if record.key == key]
-
-
-@contextmanager
-def reading(bootstrap: str) -> Iterator[None]:
-    """End the command where topics are missing, have lost records, or Kafka fails."""
-    from aiokafka.errors import KafkaError
-
-    from xinghe.audit.log import MissingTopicsError
-    from xinghe.audit.recompute import RecordsGoneError
-
-    try:
-        yield
-    except MissingTopicsError as error:
-        raise click.ClickException(f"{error}. Create them with: xinghe topics create") from error
-    except RecordsGoneError as error:
-        raise click.ClickException(f"{error}.") from error
-    except KafkaError as error:
-        raise UnavailableError(
-            f"Kafka at {bootstrap} failed while it was read: {error!r}. Run it again."
-        ) from error
 
 
 def decoded(records: list[ConsumerRecord]) -> list[LedgerEntry]:

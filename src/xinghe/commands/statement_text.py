@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xinghe.commands.amounts import yuan
+from xinghe.domain.amounts import yuan
 from xinghe.domain.statement import Posting, Statement
 from xinghe.export.spreadsheet import csv_text
 

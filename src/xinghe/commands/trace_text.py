@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xinghe.commands.amounts import yuan
 from xinghe.commands.funnel_table import SHANGHAI
+from xinghe.domain.amounts import yuan
 from xinghe.domain.attribution.arithmetic import ModelTold, ShareTold
 from xinghe.explain.explanation import Explanation, RefundTold, TouchTold
 from xinghe.serving.dead_letters import safe_text

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 from msgspec import Meta, Struct, ValidationError, convert
 
+from xinghe.domain.amounts import yuan
 from xinghe.domain.order import ORDER_MICROS
 from xinghe.domain.outputs import AlertKind, AlertRaised, AlertTurn, AlertUnit, Severity
 from xinghe.domain.windows import MINUTE_MS
@@ -433,7 +434,7 @@ def _message(
         text = f"resolved: {said}, no longer {side} {threshold_text}."
     else:
         minutes = (turn.time_ms - turn.since_ms) // MINUTE_MS
-        lasting = f" for {minutes} minutes" if minutes else ""
+        lasting = f" for {figure_text(Fraction(minutes), 'minutes')}" if minutes else ""
         again = "still unsolved: " if turn.state == "escalated" else ""
         text = f"{again}{said}, {side} {threshold_text}{lasting}. {rule.look}"
     return text[0].upper() + text[1:] if campaign_id is None else f"Campaign {campaign_id}: {text}"
@@ -444,9 +445,13 @@ def figure_text(figure: Fraction, unit: AlertUnit) -> str:
 
     >>> figure_text(Fraction(2, 3), "ratio"), figure_text(Fraction(90), "percent"), figure_text(Fraction(12345), "fen")
     ('0.6666', '90 percent', '123.45 yuan')
+    >>> figure_text(Fraction(1_000_000), "fen"), figure_text(Fraction(1), "minutes"), figure_text(Fraction(3, 2), "minutes")
+    ('10,000.00 yuan', '1 minute', '1.5 minutes')
     """
     if unit == "fen":
-        return f"{_decimal(figure / 100, 2)} yuan"
+        return f"{yuan(figure // 1)} yuan"
+    if unit == "minutes" and figure == 1:
+        return "1 minute"
     return _decimal(figure, 4) if unit == "ratio" else f"{_decimal(figure, 1)} {unit}"
 
 

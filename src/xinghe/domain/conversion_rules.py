@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from xinghe.domain.counted import any_day, day_number, pack_cell, unpack_cell
-from xinghe.domain.delta import Changes
-from xinghe.domain.directory import Directory
 from xinghe.domain.journey import (
     CART_ADD,
     CONVERSIONS,
@@ -22,7 +20,7 @@ from xinghe.domain.journey import (
 )
 from xinghe.domain.kept import is_kept
 from xinghe.domain.metrics import COUNTED_INDEX, PEOPLE_INDEX
-from xinghe.domain.order_rules import Windows
+from xinghe.domain.order_rules import Common
 from xinghe.domain.shop_touches import JourneyTouches, ShopTouches
 from xinghe.domain.touch import Touch
 from xinghe.domain.windows import MINUTE_MS
@@ -41,17 +39,8 @@ CONVERSION_PEOPLE: Final = {
 class ConversionRules:
     """The conversions of the journeys of one partition; `JourneyRules` settles them with what came since the last time."""
 
-    def __init__(
-        self,
-        directory: Directory,
-        windows: Windows,
-        mark: Callable[[tuple[bytes, int]], None],
-        changes: Changes,
-    ) -> None:
-        self._directory = directory
-        self._windows = windows
-        self._mark = mark
-        self._changes = changes
+    def __init__(self, common: Common) -> None:
+        self._directory, self._windows, self._mark, self._changes = common
 
     def settle(
         self, key: bytes, journey: Journey, late: dict[int, ShopTouches], touches: JourneyTouches

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
+from xinghe.domain.counted import day_number
+from xinghe.domain.windows import DAY_MS, MINUTE_MS, SHANGHAI_OFFSET_MS
+
 _BEFORE_DAY_1: Final = date(1970, 1, 1).toordinal() - 1
 
 
@@ -15,6 +18,16 @@ def date_of(day: int) -> str:
     ('1970-01-01', '2026-11-24')
     """
     return _date(day).isoformat()
+
+
+def minute_of(time_ms: int) -> str:
+    """The date and the minute of a time.
+
+    >>> minute_of(1795538459999), minute_of(0)
+    ('2026-11-25 00:40', '1970-01-01 08:00')
+    """
+    minutes = (time_ms + SHANGHAI_OFFSET_MS) % DAY_MS // MINUTE_MS
+    return f"{date_of(day_number(time_ms))} {minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def day_of(text: str) -> int:

@@ -25,43 +25,41 @@ policy             spend     GMV, conv.   earned    spend / earned    payout
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
+from xinghe.domain.amounts import yuan
 from xinghe.domain.cohorts import CohortRow
-from xinghe.domain.counted import day_number
+from xinghe.domain.counted import day_number, day_start_ms
 from xinghe.domain.events import CampaignConfigured
+from xinghe.domain.gates import (
+    Gate,
+    conversions_gate,
+    edits_gate,
+    edits_of,
+    time_gate,
+    trigger_gate,
+    voided_at_ms,
+)
 from xinghe.domain.money_facts import MoneyFacts, spend_of
 from xinghe.domain.terms import (
     Basis,
     Conversion,
     Form,
-    Guarantee,
     Measure,
     Policy,
     model_index,
     policy_of,
     terms_of,
 )
-from xinghe.domain.windows import HOUR_MS
 
-GateName = Literal["edits", "conversions", "trigger", "observation", "settlement"]
-GateState = Literal["holds", "not_yet", "broken"]
 Status = Literal["planned", "observing", "waiting", "settled"]
+Outcome = Literal["paid", "unpaid", "void"]
 
 MICROS: Final = 1_000_000
-
-
-class Gate(Struct, frozen=True):
-    """One condition of a payout, and why it is as it is."""
-
-    name: GateName
-    state: GateState
-    reason: str
 
 
 class Position(Struct, frozen=True):
@@ -74,6 +72,10 @@ class Position(Struct, frozen=True):
     last_observed_day: int
     settlement_day: int
     status: Status
+    outcome: Outcome | None
+    """What came of it; ``None`` while that is open. A guarantee is void from the edit on that was one too many."""
+    outcome_since_ms: int | None
+    outcome_reason: str | None
     measure: Measure
     conversion: Conversion
     basis: Basis
@@ -100,6 +102,14 @@ class Position(Struct, frozen=True):
     days_left: int
     """Until the settlement, today included."""
     gates: list[Gate]
+
+
+class Ended(NamedTuple):
+    """What came of a guarantee, since when and why."""
+
+    outcome: Outcome
+    since_ms: int
+    reason: str
 
 
 class ObservedDay(NamedTuple):
@@ -161,20 +171,35 @@ def position(facts: MoneyFacts, first_day: int, known_day: int | None, today: in
 
     spend = spend_of(facts, first_day, last_day, known_day)
     earned = _earned(facts, days, settlement_day if known_day is None else min(settlement_day, known_day))
-    gates = [
-        _edits_gate(settings, policy),
-        _conversions_gate(policy, earned.conversions_micros, is_open=over_day < settlement_day),
-        _trigger_gate(policy, spend.spend_fen, earned.earned_fen, is_open=over_day < settlement_day),
-        _time_gate("observation", first_day, last_day, over_day),
-        _time_gate("settlement", first_day, settlement_day, over_day),
+    edits_ms = edits_of(settings, policy)
+    is_open = over_day < settlement_day
+    is_short = is_triggered(policy, spend.spend_fen, earned.earned_fen)
+    spend_fen = spend.spend_fen if spend.hours_reported else None
+    of_payout = [
+        edits_gate(edits_ms, policy),
+        conversions_gate(policy, earned.conversions_micros, is_open=is_open),
+        trigger_gate(policy, spend_fen, earned.earned_fen, is_triggered=is_short, is_open=is_open),
     ]
-    is_due = all(gate.state == "holds" for gate in gates[:3])
+    of_time = [
+        time_gate("observation", first_day, last_day, over_day),
+        time_gate("settlement", first_day, settlement_day, over_day),
+    ]
+    is_due = all(gate.state == "holds" for gate in of_payout)
     expected_fen = payout(policy, spend.spend_fen, earned.earned_fen) if is_due else 0
+    voided_ms = voided_at_ms(edits_ms, policy)
+    ended: Ended | None
+    if voided_ms is not None:
+        ended = Ended("void", voided_ms, of_payout[0].reason)
+    else:
+        ended = None if is_open else _settled(policy, settlement_day, expected_fen, of_payout)
     return Position(
         first_day=first_day,
         last_observed_day=last_day,
         settlement_day=settlement_day,
         status=_status(first_day, last_day, settlement_day, over_day),
+        outcome=None if ended is None else ended.outcome,
+        outcome_since_ms=None if ended is None else ended.since_ms,
+        outcome_reason=None if ended is None else ended.reason,
         measure=policy.measure,
         conversion=policy.conversion,
         basis=policy.basis,
@@ -183,7 +208,7 @@ def position(facts: MoneyFacts, first_day: int, known_day: int | None, today: in
         bid_fen=int(target) if policy.measure == "cost" else None,
         hours_reported=spend.hours_reported,
         hours=spend.hours,
-        spend_fen=spend.spend_fen if spend.hours_reported else None,
+        spend_fen=spend_fen,
         gmv_fen=earned.gmv_fen,
         refund_fen=earned.refund_fen,
         conversions_micros=earned.conversions_micros,
@@ -191,13 +216,13 @@ def position(facts: MoneyFacts, first_day: int, known_day: int | None, today: in
         roi_micros=_quotient(earned.gmv_fen * MICROS, spend.spend_fen),
         roi_net_micros=_quotient((earned.gmv_fen - earned.refund_fen) * MICROS, spend.spend_fen),
         cost_per_conversion_fen=(
-            _quotient(spend.spend_fen * MICROS, earned.conversions_micros) if spend.hours_reported else None
+            None if spend_fen is None else _quotient(spend_fen * MICROS, earned.conversions_micros)
         ),
         shortfall_fen=max(shortfall(policy, spend.spend_fen, earned.earned_fen) // 1, 0),
         expected_payout_fen=expected_fen,
-        payout_fen=expected_fen if over_day >= settlement_day else None,
+        payout_fen=None if is_open else expected_fen,
         days_left=max(settlement_day - over_day, 0),
-        gates=gates,
+        gates=[*of_payout, *of_time],
     )
 
 
@@ -307,69 +332,14 @@ def _rows_that_count(
     ]
 
 
-def edits_of(settings: Iterable[CampaignConfigured], policy: Policy) -> list[int]:
-    """The times in ms at which the target was changed within the observed days, ascending."""
-    last_day = policy.first_day + policy.observation_days - 1
-    return [
-        setting.effective_ms
-        for before, setting in pairwise(settings)
-        if before.guarantee is not None
-        and setting.guarantee is not None
-        and before.guarantee.start_ms == setting.guarantee.start_ms == policy.start_ms
-        and _target(before.guarantee) != _target(setting.guarantee)
-        and policy.first_day <= day_number(setting.effective_ms) <= last_day
-    ]
-
-
-def _target(guarantee: Guarantee) -> tuple[Measure, Fraction]:
-    policy = policy_of(guarantee)
-    return policy.measure, policy.target
-
-
-def _edits_gate(settings: Iterable[CampaignConfigured], policy: Policy) -> Gate:
-    times_ms = edits_of(settings, policy)
-    for name, periods, edits_max in (
-        ("day", Counter(day_number(time_ms) for time_ms in times_ms), policy.edits_per_day_max),
-        ("hour", Counter(time_ms // HOUR_MS for time_ms in times_ms), policy.edits_per_hour_max),
-    ):
-        most = max(periods.values(), default=0)
-        if edits_max is not None and most > edits_max:
-            return Gate(
-                "edits", "broken", f"{most} edits of the target in one {name}, of at most {edits_max}"
-            )
-    return Gate("edits", "holds", f"{len(times_ms)} edits of the target, not too many for any day or hour")
-
-
-def _conversions_gate(policy: Policy, conversions_micros: int, *, is_open: bool) -> Gate:
-    has_enough = conversions_micros >= policy.conversions_min * MICROS
-    return Gate(
-        "conversions",
-        _state(has_enough, is_open),
-        f"{_decimal(conversions_micros)} {policy.conversion}, of at least {policy.conversions_min}",
-    )
-
-
-def _trigger_gate(policy: Policy, spend_fen: int, earned_fen: Fraction, *, is_open: bool) -> Gate:
-    bound = (
-        f"less than {policy.trigger_percent} % of the spend must be earned"
-        if policy.measure == "roi"
-        else f"the spend must be more than {policy.trigger_percent} % of what is earned"
-    )
-    return Gate(
-        "trigger",
-        _state(is_triggered(policy, spend_fen, earned_fen), is_open),
-        f"{earned_fen // 1} fen earned of a spend of {spend_fen} fen; {bound}",
-    )
-
-
-def _time_gate(name: Literal["observation", "settlement"], first_day: int, day: int, over_day: int) -> Gate:
-    days = day - first_day + 1
-    days_over = min(max(over_day - first_day + 1, 0), days)
-    return Gate(name, "holds" if days_over == days else "not_yet", f"{days_over} days are over, of {days}")
-
-
-def _state(holds: bool, is_open: bool) -> GateState:
-    return "holds" if holds else "not_yet" if is_open else "broken"
+def _settled(policy: Policy, settlement_day: int, payout_fen: int, gates: Sequence[Gate]) -> Ended:
+    """What the settlement came to; ``gates`` are those of the payout."""
+    since_ms = day_start_ms(settlement_day + 1)
+    if payout_fen > 0:
+        form = "in cash" if policy.form == "cash" else "as credit for ads"
+        return Ended("paid", since_ms, f"¥{yuan(payout_fen)} is paid {form}.")
+    lacking = " ".join(gate.reason for gate in gates if gate.state == "broken")
+    return Ended("unpaid", since_ms, lacking or "The shortfall is less than a fen.")
 
 
 def _status(first_day: int, last_day: int, settlement_day: int, over_day: int) -> Status:
@@ -382,12 +352,3 @@ def _status(first_day: int, last_day: int, settlement_day: int, over_day: int) -
 
 def _quotient(above: int, below: int) -> int | None:
     return above // below if below > 0 else None
-
-
-def _decimal(micros: int) -> str:
-    """Millionths as a decimal number.
-
-    >>> _decimal(10_000_000), _decimal(9_999_999), _decimal(500_000)
-    ('10', '9.999999', '0.5')
-    """
-    return f"{micros // MICROS}.{micros % MICROS:06d}".rstrip("0").rstrip(".")

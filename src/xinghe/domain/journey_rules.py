@@ -43,7 +43,7 @@ from xinghe.domain.journey import (
 from xinghe.domain.kept import is_kept, keep_cell
 from xinghe.domain.metrics import COUNTED_INDEX, PEOPLE_INDEX
 from xinghe.domain.order import Claim, Order, Refund
-from xinghe.domain.order_rules import TOTAL, OrderRules, Windows
+from xinghe.domain.order_rules import TOTAL, Common, OrderRules, Windows
 from xinghe.domain.pending import Pending
 from xinghe.domain.purchases import NEW_AFTER_MS
 from xinghe.domain.shop_touches import JourneyTouches, ShopTouches
@@ -99,8 +99,9 @@ class JourneyRules:
         self.journey_events_max = journey_events_max
         self.mark = mark
         self.changes = Changes(model_channel)
-        self._conversions = ConversionRules(directory, windows, mark, self.changes)
-        self._orders = OrderRules(directory, windows, mark, self.changes)
+        common = Common(directory, windows, mark, self.changes)
+        self._conversions = ConversionRules(common)
+        self._orders = OrderRules(common)
         self.audience = AudienceRules(directory, journey_events_max, mark, self.changes)
         self.event_time_ms_max = 0
         """The highest event time of the task; the caller raises it before it hands in an event."""

@@ -7,7 +7,7 @@ late, is found when the journey is settled; the difference to what was counted g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct, structs
 
@@ -45,20 +45,20 @@ class Windows(Struct, frozen=True):
         return self.payment_ms // 4
 
 
+class Common(NamedTuple):
+    """What the rules of conversions and of orders share: they look at the same journeys and add to the same changes."""
+
+    directory: Directory
+    windows: Windows
+    mark: Callable[[tuple[bytes, int]], None]
+    changes: Changes
+
+
 class OrderRules:
     """The orders of the journeys of one partition; `JourneyRules` calls it with events that are no duplicates."""
 
-    def __init__(
-        self,
-        directory: Directory,
-        windows: Windows,
-        mark: Callable[[tuple[bytes, int]], None],
-        changes: Changes,
-    ) -> None:
-        self._directory = directory
-        self._windows = windows
-        self._mark = mark
-        self._changes = changes
+    def __init__(self, common: Common) -> None:
+        self._directory, self._windows, self._mark, self._changes = common
 
     # Events
 

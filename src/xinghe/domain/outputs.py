@@ -22,7 +22,8 @@ from xinghe.domain.events import (
     ORDER_ATTRIBUTED,
     ModelChannel,
 )
-from xinghe.domain.guarantee import Gate, Status
+from xinghe.domain.gates import Gate
+from xinghe.domain.guarantee import Outcome, Status
 from xinghe.domain.terms import Basis, Conversion, Form, Measure
 from xinghe.domain.windows import Size
 
@@ -332,7 +333,8 @@ class GuaranteePosition(Struct, frozen=True, omit_defaults=True):
     status: Annotated[
         Status,
         Meta(
-            description="planned, observing, waiting for the settlement once all days are observed, settled."
+            description="By the day alone: planned, observing, waiting for the settlement once all days are observed, settled. "
+            "What came of it is in outcome."
         ),
     ]
     days_left: Annotated[
@@ -360,7 +362,13 @@ class GuaranteePosition(Struct, frozen=True, omit_defaults=True):
             "hold.",
         ),
     ]
-    gates: Annotated[list[Gate], Meta(description="What a payout depends on: all must hold.")]
+    gates: Annotated[
+        list[Gate],
+        Meta(
+            description="What a payout depends on: all must hold. Each reason is an English sentence, amounts in yuan, days and "
+            "times of Asia/Shanghai; name and state are what to translate by."
+        ),
+    ]
     forecast: Annotated[
         Literal["known", "too_little_data"],
         Meta(
@@ -368,6 +376,23 @@ class GuaranteePosition(Struct, frozen=True, omit_defaults=True):
             "day of the watermark and later are left out."
         ),
     ]
+    outcome: Annotated[
+        Outcome | None,
+        Meta(
+            description="What came of it: paid, or unpaid, once it is settled, or void from the edit on that was one too many, "
+            "which may be long before. Absent while that is open. What comes late may change it."
+        ),
+    ] = None
+    outcome_since_ms: Annotated[
+        int | None,
+        Meta(
+            description="Since when, ms since 1970 UTC: the end of the settlement day, or the time of that edit; absent "
+            "while open."
+        ),
+    ] = None
+    outcome_reason: Annotated[str | None, Meta(description="Why, in English; absent while that is open.")] = (
+        None
+    )
     target_roi_micros: Annotated[
         int | None,
         Meta(description="The ROI to reach by the newest terms that count, in millionths; only of roi."),

@@ -35,7 +35,7 @@ _LOOK_ZH: Final[Mapping[AlertKind, str]] = {
     "data_stopped": "确认采集仍在写入源主题，worker 在运行。",
     "dead_letter_share": "查看哪些数据不合规、由谁发出：xinghe deadletters list。",
 }
-_UNITS_ZH: Final = {" percent": "%", " yuan": " 元", " minutes": " 分钟"}
+_UNITS_ZH: Final = {" percent": "%", " yuan": " 元", " minutes": " 分钟", " minute": " 分钟"}
 
 _PLAIN: Final = str.maketrans("<>[]*`#", "＜＞［］＊｀＃")
 

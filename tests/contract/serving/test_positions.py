@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from redis.asyncio import Redis
@@ -12,7 +14,7 @@ from streams.sink import RedisSink
 from tests.contract.serving.conftest import NewWriter
 from tests.contract.serving.test_keys import TOTAL
 from tests.contract.serving.test_sink import until
-from xinghe.domain.guarantee import Gate
+from xinghe.domain.gates import Gate
 from xinghe.domain.outputs import GuaranteePosition
 from xinghe.serving import (
     CommitWrite,
@@ -27,7 +29,7 @@ from xinghe.serving import (
 from xinghe.serving.positions import position_fields
 
 
-def position(campaign_id: str, **fields: int) -> GuaranteePosition:
+def position(campaign_id: str, **fields: Any) -> GuaranteePosition:
     return GuaranteePosition(
         campaign_id=campaign_id,
         shop_id="店",

@@ -8,8 +8,15 @@ import orjson
 import pytest
 
 from tests.unit.audit.money import at_ms, credit, facts, setting, spent
-from xinghe.audit.compare_guarantees import FoundPositions, GuaranteeComparison, expected_position
+from xinghe.audit.compare_guarantees import (
+    FORECAST,
+    FoundPositions,
+    GuaranteeComparison,
+    expected_end,
+    expected_position,
+)
 from xinghe.audit.findings import Findings
+from xinghe.audit.money_facts import MoneyFacts
 from xinghe.domain.terms import QianchuanRoi
 
 ROI = QianchuanRoi(at_ms(0), 2.0)
@@ -23,17 +30,27 @@ POSITION: dict[str, Any] = {
     "earned_fen": 250,
     "expected_payout_fen": 749,
 }
+TOO_LITTLE = {"forecast": "too_little_data"}
 
 
 def differences(
-    position: dict[str, Any] | bytes | None, in_redis: dict[str, Any] | None, *, watermark_ms: int = at_ms(1)
+    position: dict[str, Any] | bytes | None,
+    in_redis: dict[str, Any] | None,
+    *,
+    watermark_ms: int = at_ms(1),
+    of: MoneyFacts = FACTS,
 ) -> list[str]:
     found = FoundPositions()
     if position is not None:
-        found.last["c1"] = position if isinstance(position, bytes) else orjson.dumps(position)
-    as_text = {} if in_redis is None else {"c1": {name: str(value) for name, value in in_redis.items()}}
+        told = position if isinstance(position, bytes) else orjson.dumps(TOO_LITTLE | position)
+        found.last["c1"] = told
+    as_text = (
+        {}
+        if in_redis is None
+        else {"c1": {name: str(value) for name, value in in_redis.items() if value is not None}}
+    )
     findings = Findings()
-    GuaranteeComparison({"c1": FACTS}, watermark_ms).compare(found, as_text, findings)
+    GuaranteeComparison({"c1": of}, watermark_ms, watermark_ms).compare(found, as_text, findings)
     return [f"{difference.where}: {difference.field}" for difference in findings.shown]
 
 
@@ -63,3 +80,68 @@ def test_unknown_spend_is_absent() -> None:
     known = expected_position(facts([setting(0, guarantee=ROI)]))
     assert known is not None
     assert (known["spend_fen"], known["earned_fen"], known["expected_payout_fen"]) == (None, 0, 0)
+
+
+@pytest.mark.parametrize(("gmv_fen", "outcome"), [(501, "paid"), (1_700, "unpaid")])
+def test_what_came_of_it_may_be_open_but_not_another(gmv_fen: int, outcome: str) -> None:
+    one = facts([setting(0, guarantee=ROI)], [spent(0, 1_000)], credit(0, 0, gmv_fen, 10))
+    right = dict(expected_position(one) or {}) | {"outcome": outcome, "outcome_since_ms": at_ms(5)}
+    assert differences(right, right, of=one) == []
+    assert differences(dict(expected_position(one) or {}), right, of=one) == [], "it may not be told yet"
+    for wrong in ({"outcome": "void"}, {"outcome_since_ms": at_ms(4)}, {"outcome_since_ms": None}):
+        assert differences(right | wrong, right, of=one) == ["campaign c1: outcome"]
+        assert differences(right, right | wrong, of=one) == ["xinghe:campaign:c1:guarantee: outcome"]
+
+
+def test_what_is_void_must_say_so_and_since_when() -> None:
+    edits = [setting(0, hour, guarantee=QianchuanRoi(at_ms(0), 2.0 + hour)) for hour in range(1, 5)]
+    void = facts([setting(0, guarantee=ROI), *edits], [spent(0, 1_000)])
+    assert expected_end(void) == ("void", at_ms(0, 3))
+    right = dict(expected_position(void) or {}) | {"outcome": "void", "outcome_since_ms": at_ms(0, 3)}
+    assert differences(right, right, of=void) == []
+    assert differences(right | {"outcome": None}, right, of=void) == ["campaign c1: outcome"]
+    assert differences(right | {"outcome_since_ms": at_ms(0, 4)}, right, of=void) == ["campaign c1: outcome"]
+
+
+class TestForecast:
+    """Three older cohorts of ten orders had doubled by the second day; one fen more in one of them."""
+
+    OLDER = tuple(
+        credit(day, day + age, 100 + (day == 0 and age == 1), 10) for day in (0, 1, 2) for age in (0, 1)
+    )
+    FACTS = facts(
+        [setting(9, guarantee=QianchuanRoi(at_ms(9), 2.0), roi_lag_days=7)],
+        [spent(9, 1_000)],
+        *OLDER,
+        credit(9, 9, 300, 1),
+    )
+
+    def told(self, factor: float, error_fen: float) -> dict[str, Any]:
+        gmv_fen = 300 * factor
+        ends = gmv_fen - 1.96 * error_fen, gmv_fen + 1.96 * error_fen
+        figures = dict(zip(FORECAST, map(round, (gmv_fen, *ends, error_fen)), strict=True))
+        return dict(expected_position(self.FACTS) or {}) | {"forecast": "known"} | figures
+
+    def differ(self, told: dict[str, Any], day: int = 10) -> list[str]:
+        return differences(
+            told, dict(expected_position(self.FACTS) or {}), watermark_ms=at_ms(day), of=self.FACTS
+        )
+
+    def test_it_is_that_of_mack(self) -> None:
+        # f = (201 + 200 + 200) / 300, sigma^2 = 100 (2 (2 - f)^2 + (2.01 - f)^2) / 2, and no more growth after.
+        factor = 601 / 300
+        variance = 100 * (2 * (2 - factor) ** 2 + (2.01 - factor) ** 2) / 2
+        error_fen = ((300 * factor) ** 2 * variance / factor**2 * (1 / 300 + 1 / 300)) ** 0.5
+        assert self.differ(self.told(factor, error_fen)) == []
+        assert self.differ(self.told(factor, error_fen + 9)) == ["campaign c1: forecast"]
+        assert self.differ(self.told(factor + 0.1, error_fen)) == ["campaign c1: forecast"]
+        assert self.differ(self.told(factor, error_fen), day=9) == ["campaign c1: forecast"], (
+            "today is left out"
+        )
+
+    def test_what_is_too_little_must_say_so(self) -> None:
+        told = dict(expected_position(self.FACTS) or {}) | TOO_LITTLE
+        assert self.differ(told) == ["campaign c1: forecast"]
+        assert self.differ(told, day=5) == [], "the older ones are not developed yet"
+        assert self.differ(told | {"forecast_gmv_fen": 1}, day=5) == ["campaign c1: forecast"]
+        assert self.differ(told | {"forecast": "known"}, day=5) == ["campaign c1: forecast"]

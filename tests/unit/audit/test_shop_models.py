@@ -13,8 +13,6 @@ import pytest
 from xinghe.audit.compare_models import FoundModels, ModelsComparison
 from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Difference, Findings
-from xinghe.audit.recompute import SETTLE_S
-from xinghe.audit.run import settle_s
 from xinghe.audit.shop_models import Path, PathSum, linear, markov, merged_channels, shapley
 from xinghe.audit.truth import LIMITS, truth_of
 from xinghe.domain.events import AdClicked, CouponClaimed, ModelChannel, NoteViewed, OrderPaid
@@ -169,15 +167,6 @@ def test_shops_of_people_apart_are_notices() -> None:
     findings = Findings()
     ModelsComparison(truth).compare(FoundModels(), {}, findings)
     assert (findings.differences, findings.notices_by_kind["models"]) == (0, 1)
-
-
-def test_models_alone_are_waited_for_as_long_as_the_stream_may_take() -> None:
-    findings = Findings()
-    assert settle_s(findings, 60) == 0
-    findings.add(Difference("models", "shop s1", "orders", 2, 1))
-    assert settle_s(findings, 60) == SETTLE_S + 60
-    findings.add(Difference("redis", "key", "views", "2", "1"))
-    assert settle_s(findings, 60) == SETTLE_S
 
 
 def test_the_example_of_bryl_without_its_null_paths() -> None:

@@ -12,7 +12,7 @@ import pytest
 from xinghe.dashboard import alert_filter, campaign_page, health, overview, settlement
 from xinghe.dashboard.language import LANGUAGES, MEANINGS, TEXTS
 from xinghe.dashboard.look import CHOICES
-from xinghe.domain import guarantee, ledger, outputs, terms
+from xinghe.domain import gates, guarantee, ledger, outputs, terms
 from xinghe.domain.metrics import AUDIENCE_NAMES, MODELS
 
 TEMPLATES = resources.files("xinghe.dashboard").joinpath("templates")
@@ -55,8 +55,8 @@ def test_every_word_of_a_template_is_there() -> None:
         ("metric.", {*campaign_page.NOTE_COLUMNS, *campaign_page.MODEL_COLUMNS, *campaign_page.COUPON_NAMES}),
         ("model.", set(MODELS)),
         ("model_help.", set(MODELS)),
-        ("guarantee.gate_", set(get_args(guarantee.GateName))),
-        ("guarantee.state_", set(get_args(guarantee.GateState))),
+        ("guarantee.gate_", set(get_args(gates.GateName))),
+        ("guarantee.state_", set(get_args(gates.GateState))),
         ("guarantee.status_", set(get_args(guarantee.Status))),
         ("guarantee.form_", set(get_args(terms.Form))),
         ("guarantee.basis_", set(get_args(terms.Basis))),

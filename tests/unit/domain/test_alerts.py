@@ -267,7 +267,7 @@ class TestRecord:
 
     def test_a_resolved_one_says_how_it_is_now(self) -> None:
         known = record_of(rule_of(), "c1", None, Turn("resolved", 7, 8, Fraction(999)))
-        assert known.message.endswith(" is 9.99 yuan, no longer at or above 10 yuan.")
+        assert known.message.endswith(" is 9.99 yuan, no longer at or above 10.00 yuan.")
         unknown = record_of(rule_of(), "c1", None, Turn("resolved", 7, 8, None))
         assert (unknown.value, unknown.value_text) == (None, None)
         assert unknown.message.startswith("Campaign c1: resolved: there is no spend of today")
@@ -280,8 +280,8 @@ class TestRecord:
             (Fraction(1), "ratio", "1"),
             (Fraction(899, 1000), "percent", "0.8 percent"),
             (Fraction(100), "minutes", "100 minutes"),
-            (Fraction(100_001), "fen", "1000.01 yuan"),
-            (Fraction(10**14), "fen", "1000000000000 yuan"),
+            (Fraction(100_001), "fen", "1,000.01 yuan"),
+            (Fraction(10**14), "fen", "1,000,000,000,000.00 yuan"),
         ],
     )
     def test_figures_are_rounded_down(self, figure: Fraction, unit: Any, text: str) -> None:

@@ -68,6 +68,12 @@ def states(found: Position) -> dict[str, str]:
     return {gate.name: gate.state for gate in found.gates}
 
 
+def ended(found: Position) -> tuple[str | None, int | None, str | None]:
+    """What came of it, since how many ms after the guarantee's first midnight, and why."""
+    since_ms = found.outcome_since_ms
+    return found.outcome, None if since_ms is None else since_ms - START_MS, found.outcome_reason
+
+
 class TestQianchuanRoi:
     """Target 2.5 and a spend of 1,000 yuan in three days: 2,000 yuan of GMV are 80 percent."""
 
@@ -85,6 +91,8 @@ class TestQianchuanRoi:
         assert (found.spend_fen, found.earned_fen, found.roi_micros) == (100_000, 79_999, 1_999_990)
         assert (found.payout_fen, found.expected_payout_fen, found.shortfall_fen) == (20_000, 20_000, 20_000)
         assert set(states(found).values()) == {"holds"}
+        assert ended(found) == ("paid", 5 * DAY_MS, "¥200.00 is paid as credit for ads.")
+        assert found.gates[2].reason == "¥799.99 earned of ¥1,000.00 spent, 79.99 %; it pays below 80 %."
         assert (found.status, found.form, found.target_roi_micros, found.bid_fen) == (
             "settled",
             "credit",
@@ -96,9 +104,8 @@ class TestQianchuanRoi:
         found = self.settled(200_000)
         assert (found.payout_fen, found.shortfall_fen) == (0, 20_000)
         assert states(found)["trigger"] == "broken"
-        assert (
-            "80000 fen earned of a spend of 100000 fen" in {g.name: g.reason for g in found.gates}["trigger"]
-        )
+        assert found.gates[2].reason == "¥800.00 earned of ¥1,000.00 spent, 80 %; it pays below 80 %."
+        assert ended(found) == ("unpaid", 5 * DAY_MS, found.gates[2].reason)
 
     @pytest.mark.parametrize(("orders_micros", "payout_fen"), [(10 * ORDER, 60_000), (10 * ORDER - 1, 0)])
     def test_ten_orders_are_needed_to_the_millionth(self, orders_micros: int, payout_fen: int) -> None:
@@ -106,7 +113,8 @@ class TestQianchuanRoi:
         assert found.payout_fen == payout_fen
         assert states(found)["conversions"] == ("holds" if payout_fen else "broken")
         if not payout_fen:
-            assert found.gates[1].reason == "9.999999 orders, of at least 10"
+            assert found.gates[1].reason == "9.99 of 10 orders."
+            assert ended(found) == ("unpaid", 5 * DAY_MS, "9.99 of 10 orders.")
 
     @pytest.mark.parametrize(
         ("cap_fen", "payout_fen"), [(59_999, 59_999), (60_000, 60_000), (60_001, 60_000)]
@@ -122,12 +130,17 @@ class TestQianchuanRoi:
         given: Any = ([setting(0, roi())], self.SPEND, [credit(1, 10 * ORDER, 100_000)])
         before, settled = at_end_of(4, *given), at_end_of(5, *given)
         assert (before.payout_fen, before.expected_payout_fen, before.days_left) == (None, 60_000, 1)
+        assert ended(before) == (None, None, None)
         assert (before.status, states(before)["settlement"], states(before)["observation"]) == (
             "waiting",
             "not_yet",
             "holds",
         )
         assert (settled.payout_fen, settled.days_left, settled.settlement_day) == (60_000, 0, D0 + 4)
+
+    def test_without_enough_orders_nor_a_shortfall_both_are_said(self) -> None:
+        found = self.settled(200_000, ORDER)
+        assert found.outcome_reason == f"1 of 10 orders. {found.gates[2].reason}"
 
     def test_while_days_are_open_a_gate_that_does_not_hold_may_yet(self) -> None:
         found = at_end_of(2, [setting(0, roi())], self.SPEND, [credit(1, ORDER, 400_000)])
@@ -175,6 +188,7 @@ class TestQianchuanRoi:
     def test_without_reports_spend_and_roi_are_unknown(self) -> None:
         found = at_end_of(5, [setting(0, roi())], [], [credit(1, 10 * ORDER, 100_000)])
         assert (found.spend_fen, found.roi_micros, found.payout_fen) == (None, None, 0)
+        assert found.gates[2].reason == "No spend was reported; it pays below 80 %."
 
 
 class TestTargets:
@@ -233,7 +247,14 @@ class TestEdits:
         assert (states(two)["edits"], two.payout_fen) == ("holds", 100_000 - 400)
         three = self.edits(targets, [HOUR_MS, HOUR_MS + 1, DAY_MS - 1])
         assert (states(three)["edits"], three.payout_fen, three.expected_payout_fen) == ("broken", 0, 0)
-        assert three.gates[0].reason == "3 edits of the target in one day, of at most 2"
+        assert (
+            three.gates[0].reason
+            == "3 edits of the target on 2024-10-03, at most 2 a day allowed: void since 2024-10-03 23:59."
+        )
+        assert ended(three) == ("void", DAY_MS - 1, three.gates[0].reason)
+        assert (
+            two.gates[0].reason == "2 edits of the target while days were observed, at most 2 a day allowed."
+        )
 
     def test_an_edit_at_midnight_is_of_the_new_day(self) -> None:
         targets: list[Guarantee] = [roi(2.5), roi(2.4), roi(2.3), roi(2.2)]
@@ -241,7 +262,16 @@ class TestEdits:
 
     def test_the_second_edit_of_an_hour_of_the_clock_voids_that_of_cost(self) -> None:
         bids: list[Guarantee] = [cost(3_000), cost(3_100), cost(3_200)]
-        assert states(self.edits(bids, [HOUR_MS, 2 * HOUR_MS - 1]))["edits"] == "broken"
+        void = self.edits(bids, [HOUR_MS, 2 * HOUR_MS - 1])
+        assert states(void)["edits"] == "broken"
+        assert ended(void) == (
+            "void",
+            2 * HOUR_MS - 1,
+            (
+                "2 edits of the target in the hour from 2024-10-03 01:00, at most 2 a day and 1 an hour allowed: "
+                "void since 2024-10-03 01:59."
+            ),
+        )
         assert states(self.edits(bids, [2 * HOUR_MS - 1, 2 * HOUR_MS]))["edits"] == "holds"
         assert states(self.edits([*bids, cost(1)], [HOUR_MS, 2 * HOUR_MS, 3 * HOUR_MS]))["edits"] == "broken"
 
@@ -259,7 +289,10 @@ class TestEdits:
     def test_edits_are_known_from_their_time_on(self) -> None:
         told = [setting(0, roi(2.5))] + [setting(DAY_MS + n, roi(2.4 + n)) for n in range(3)]
         assert states(at_end_of(1, told, self.SPEND, self.ROWS))["edits"] == "holds"
-        assert states(at_end_of(2, told, self.SPEND, self.ROWS))["edits"] == "broken"
+        void = at_end_of(2, told, self.SPEND, self.ROWS)
+        assert states(void)["edits"] == "broken"
+        assert (void.status, void.payout_fen) == ("observing", None), "it is void long before its settlement"
+        assert (void.outcome, void.outcome_since_ms) == ("void", START_MS + DAY_MS + 2)
 
 
 class TestXhsCost:
@@ -271,6 +304,7 @@ class TestXhsCost:
         reports = [spent(1, spend_fen - 500), spent(7, 500, hour=23)]
         found = at_end_of(10, [setting(0, cost())], reports, rows)
         assert (found.payout_fen, found.earned_fen, found.bid_fen) == (payout_fen, 60_000, 3_000)
+        assert found.outcome == ("paid" if payout_fen else "unpaid")
         assert found.cost_per_conversion_fen == spend_fen // 20
         assert states(found)["trigger"] == ("holds" if payout_fen else "broken")
 
@@ -360,8 +394,8 @@ class TestWhatIsKnown:
         settled = position(facts, D0, None, D0 + 5)
         assert position(facts, D0, None, D0 + 300) == settled
         assert [gate.reason for gate in settled.gates[3:]] == [
-            "3 days are over, of 3",
-            "5 days are over, of 5",
+            "3 of 3 days over, the last is 2024-10-05.",
+            "5 of 5 days over, settled at the end of 2024-10-07.",
         ]
 
     def test_before_its_first_day_it_is_planned(self) -> None:
