@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from tests.outputs import attribution, credit, ledger_entry
 from xinghe.domain.events import DEAD_LETTER, LEDGER_ENTRY, ORDER_ATTRIBUTED, CampaignConfigured
+from xinghe.domain.windows import DAY_MS
 from xinghe.serving import CommitWrite, FunnelWriter, WindowWrite, keys
 from xinghe.serving.client import text
 from xinghe.serving.errors import ServingDataError
@@ -27,7 +28,7 @@ from xinghe.serving.records_writer import (
 )
 
 NOW_MS = int(time.time() * 1000)
-LATER_MS = NOW_MS + 60_000
+LATER_MS = NOW_MS + DAY_MS
 ORDERS = Place(ORDER_ATTRIBUTED, 0)
 LETTERS = Place(DEAD_LETTER, 0)
 
