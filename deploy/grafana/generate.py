@@ -260,6 +260,32 @@ STREAM: Final = Page(
                 ),
             ],
         ),
+        Row(
+            "Index",
+            [
+                Chart(
+                    "Records of the index",
+                    "Orders, ledgers, settings and dead letters that go into Redis.",
+                    "cps",
+                    [
+                        Query(rate("xinghe_index_records_total", "topic"), "{{topic}}"),
+                        Query(rate("xinghe_index_unreadable_total", "topic"), "{{topic}}, unreadable"),
+                    ],
+                ),
+                Chart(
+                    "Lag of the index",
+                    "Records of its topics that are not in Redis yet.",
+                    "short",
+                    [Query("sum by (topic) (xinghe_index_lag_records)", "{{topic}}")],
+                ),
+                Chart(
+                    "Writes of the index by outcome",
+                    "Refused ones are read again: another index runs, or Redis was emptied.",
+                    "cps",
+                    [Query(rate("xinghe_index_writes_total", "outcome"), "{{outcome}}")],
+                ),
+            ],
+        ),
     ],
 )
 ALERTS: Final = Page(
