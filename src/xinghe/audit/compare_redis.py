@@ -26,12 +26,13 @@ class RedisComparison:
     """One pass over Redis: ``add`` each key, then ``finish``.
 
     ``versions`` is what each window stands at, for the comparison of the funnel topic; ``guarantees`` what is told of each
-    campaign's guarantee.
+    campaign's guarantee, ``ledgers`` the copies of its entries by number.
     """
 
     def __init__(self, truth: Truth, findings: Findings) -> None:
         self.versions: dict[WindowKey, int] = {}
         self.guarantees: dict[str, Mapping[str, str]] = {}
+        self.ledgers: dict[str, Mapping[str, str]] = {}
         self._truth = truth
         self._findings = findings
         self._known = truth.campaigns
@@ -78,6 +79,8 @@ class RedisComparison:
             self._listed_notes[name.campaign_id] = content
         elif name.kind == "guarantee":
             self.guarantees[name.campaign_id] = content
+        elif name.kind == "ledger":
+            self.ledgers[name.campaign_id] = content
         else:
             self._listed_day_notes[name.campaign_id, name.start_ms] = content
 

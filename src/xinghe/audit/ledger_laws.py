@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.money import ACCOUNTS, GUARANTEE_CREDIT, GUARANTEE_DEBIT, RULES, DueKey, day_of_text
 from xinghe.audit.record import Place
+from xinghe.audit.redis_names import CAMPAIGN_PREFIX
 from xinghe.domain.counted import day_start_ms
 
 KIND: Final = "ledger"
@@ -101,6 +102,21 @@ def compare_laws(found: FoundLedger, findings: Findings) -> None:
         findings.compared["ledger_entries"] += len(entries)
         for where, field, expected, value in unlawful(campaign_id, entries):
             findings.add(Difference(KIND, where, field, expected, value), campaign_id=campaign_id)
+
+
+def compare_copies(found: FoundLedger, copies: Mapping[str, Mapping[str, str]], findings: Findings) -> None:
+    """Compare the entries that the index has put into Redis, by number, with the topic; which of them are there is its own pace."""
+    for campaign_id, copied in sorted(copies.items()):
+        entries = {str(entry.number): entry for entry in found.entries.get(campaign_id, ())}
+        findings.compared["ledger_copies"] += len(copied)
+        for number, value in copied.items():
+            try:
+                copy: Entry | str = _decode(value)
+            except msgspec.DecodeError as error:
+                copy = str(error)
+            if copy != (expected := entries.get(number)):
+                where = f"{CAMPAIGN_PREFIX}{campaign_id}:ledger"
+                findings.add(Difference("redis", where, number, expected, copy), campaign_id=campaign_id)
 
 
 def standing_of(entries: Sequence[Entry]) -> dict[DueKey, Standing]:

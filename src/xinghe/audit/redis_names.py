@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 CAMPAIGNS: Final = "xinghe:campaigns"
 CAMPAIGN_PREFIX: Final = "xinghe:campaign:"
 
-Kind = Literal["window", "windows", "notes", "note", "day_notes", "day_note", "guarantee"]
+Kind = Literal["window", "windows", "notes", "note", "day_notes", "day_note", "guarantee", "ledger"]
 SORTED_SETS: Final = frozenset({"windows", "notes", "day_notes"})
 """The kinds that list others; the rest are hashes."""
 NOTE_DAY: Final = "noteday"
@@ -20,6 +20,7 @@ _FORMS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     ("window", re.compile(r"(?P<size>1m|1h|1d):(?P<start_ms>-?\d+)")),
     ("windows", re.compile(r"windows:(?P<size>1m|1h|1d|noteday)")),
     ("guarantee", re.compile(r"guarantee")),
+    ("ledger", re.compile(r"ledger")),
     ("notes", re.compile(r"notes")),
     ("note", re.compile(r"note:(?P<note_id>.+)", re.DOTALL)),
     ("day_notes", re.compile(r"noteday:(?P<start_ms>-?\d+)")),
@@ -31,8 +32,8 @@ _FORMS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
 class Name(NamedTuple):
     """What a key holds.
 
-    A window, the list of a size's windows (or of the days of notes), the list of notes (of a day), a note (on a day), or where
-    the guarantee stands.
+    A window, the list of a size's windows (or of the days of notes), the list of notes (of a day), a note (on a day), where
+    the guarantee stands, or the copy of the ledger.
     """
 
     kind: Kind

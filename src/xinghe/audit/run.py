@@ -23,7 +23,7 @@ from xinghe.audit.figures import Truth
 from xinghe.audit.findings import Findings
 from xinghe.audit.funnel import FoundFunnel, compare_funnel
 from xinghe.audit.journey import Limits
-from xinghe.audit.ledger_laws import FoundLedger
+from xinghe.audit.ledger_laws import FoundLedger, compare_copies
 from xinghe.audit.log import Log
 from xinghe.audit.money_facts import money_facts
 from xinghe.audit.patience import Patience
@@ -164,5 +164,6 @@ class _Comparisons:
         compare_funnel(self._truth, found.funnel, in_redis.versions, findings)
         self._models.compare(found.models, models_in_redis(redis), findings)
         self._ledger.compare(found.ledger, findings)
+        compare_copies(found.ledger, in_redis.ledgers, findings)
         self._guarantees.compare(found.positions, in_redis.guarantees, findings)
         self._alerts.compare(found.alerts, alerts_in_redis(redis), found.positions, findings)

@@ -14,7 +14,15 @@ from tests.unit.domain.test_statement import entries_of_november
 from xinghe.audit import verify_ledger
 from xinghe.audit.findings import Findings
 from xinghe.audit.journey import Limits
-from xinghe.audit.ledger_laws import Entry, FoundLedger, Standing, compare_laws, standing_of, unlawful
+from xinghe.audit.ledger_laws import (
+    Entry,
+    FoundLedger,
+    Standing,
+    compare_copies,
+    compare_laws,
+    standing_of,
+    unlawful,
+)
 from xinghe.cli import main
 from xinghe.commands import lag, ledger
 from xinghe.domain.events import LEDGER_ENTRY
@@ -106,6 +114,20 @@ def found_and_findings(entries: list[LedgerEntry]) -> tuple[FoundLedger, Finding
 
 
 @pytest.mark.parametrize("entries_only", [True, False])
+def test_a_copy_in_redis_is_the_entry_of_its_number() -> None:
+    found, copies = found_of(ENTRIES), {str(e.number): msgspec.json.encode(e).decode() for e in ENTRIES[:4]}
+    for wrong, numbers in (
+        ({}, []),
+        ({"2": copies["1"]}, ["2"]),
+        ({"99": copies["1"]}, ["99"]),
+        ({"1": "{}"}, ["1"]),
+    ):
+        findings = Findings()
+        compare_copies(found, {"c1": copies | wrong}, findings)
+        assert [each.field for each in findings.shown] == numbers
+        assert findings.compared["ledger_copies"] >= 4
+
+
 @pytest.mark.parametrize(
     ("entries", "exit_code", "out"),
     [(ENTRIES, 0, ""), (changed(1, number=3), 1, f"ledger: {FIRST}|2: number: expected 2, found 3\n")],
