@@ -11,9 +11,11 @@ setup: ## environment in .venv, Java, Maven, Redis, Kafka's jars
 demo: setup ## everything at work on this machine, until Ctrl-C or XINGHE_DEMO_SECONDS
 	@.venv/bin/xinghe demo
 
+# What needs no broker runs on all cores; what has a Kafka of its own, one test after the other.
 test: setup ## all tests, with coverage
 	@scripts/test-tools
-	.venv/bin/pytest --cov --cov-report=term
+	.venv/bin/pytest --numprocesses=auto --dist=worksteal -m "not integration and not chaos" --cov --cov-report=
+	.venv/bin/pytest tests/integration tests/chaos tests/browser --cov --cov-append --cov-report=term
 
 lint: setup ## style, types, import direction, generated contracts
 	.venv/bin/ruff check .

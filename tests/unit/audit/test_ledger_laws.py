@@ -113,7 +113,6 @@ def found_and_findings(entries: list[LedgerEntry]) -> tuple[FoundLedger, Finding
     return found, findings
 
 
-@pytest.mark.parametrize("entries_only", [True, False])
 def test_a_copy_in_redis_is_the_entry_of_its_number() -> None:
     found, copies = found_of(ENTRIES), {str(e.number): msgspec.json.encode(e).decode() for e in ENTRIES[:4]}
     for wrong, numbers in (
@@ -128,6 +127,7 @@ def test_a_copy_in_redis_is_the_entry_of_its_number() -> None:
         assert findings.compared["ledger_copies"] >= 4
 
 
+@pytest.mark.parametrize("entries_only", [True, False])
 @pytest.mark.parametrize(
     ("entries", "exit_code", "out"),
     [(ENTRIES, 0, ""), (changed(1, number=3), 1, f"ledger: {FIRST}|2: number: expected 2, found 3\n")],
