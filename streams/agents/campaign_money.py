@@ -238,7 +238,12 @@ class CampaignMoney:
         if value is None:
             return None
         found = self._decode(value)
-        figures = found.forecast_gmv_fen, found.forecast_high_fen, found.spend_fen, found.target_roi_micros
+        figures = (
+            found.forecast_gmv_fen,
+            found.forecast_high_fen,
+            found.forecast_spend_fen,
+            found.target_roi_micros,
+        )
         gmv_fen, high_fen, spend_fen, target_micros = figures
         if gmv_fen is None or high_fen is None or spend_fen is None or target_micros is None:
             return None

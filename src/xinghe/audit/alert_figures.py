@@ -62,7 +62,7 @@ def _roi(truth: Truth, rule: RoiBelow, campaign_id: str) -> Fraction | None:
 
 def _forecast(rule: ForecastBelowTarget, position: Position) -> Fraction | None:
     final_fen = position.get("forecast_high_fen" if rule.estimate == "high" else "forecast_gmv_fen")
-    spend_fen, target_micros = position.get("spend_fen"), position.get("target_roi_micros")
+    spend_fen, target_micros = position.get("forecast_spend_fen"), position.get("target_roi_micros")
     if final_fen is None or spend_fen is None or target_micros is None:
         return None
     wanted_fen = spend_fen * target_micros // 1_000_000

@@ -20,7 +20,13 @@ from xinghe.audit.money_facts import MoneyFacts
 from xinghe.domain.counted import day_number, day_start_ms
 
 KIND: Final = "guarantee"
-FORECAST: Final = ("forecast_gmv_fen", "forecast_low_fen", "forecast_high_fen", "forecast_standard_error_fen")
+FORECAST: Final = (
+    "forecast_gmv_fen",
+    "forecast_low_fen",
+    "forecast_high_fen",
+    "forecast_standard_error_fen",
+    "forecast_spend_fen",
+)
 DEVELOPED_DAYS: Final = 200
 """So many days after the watermark's, no forecast changes any more."""
 

@@ -35,28 +35,32 @@ class Growth(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """A final GMV and its standard error, in fen."""
+    """A final GMV and its standard error, in fen, and what was spent for it, ``None`` while that is unknown."""
 
     gmv_fen: float
     error_fen: float
+    spend_fen: int | None
 
     def is_told_by(self, told: Sequence[int | None]) -> bool:
-        """Whether GMV, lower and upper end and standard error are these, but for rounding."""
+        """Whether GMV, lower and upper end and standard error are these, but for rounding, and the spend is."""
+        *figures, spend_fen = told
         exact = (
             self.gmv_fen,
             self.gmv_fen - WIDTH * self.error_fen,
             self.gmv_fen + WIDTH * self.error_fen,
             self.error_fen,
         )
-        return all(
+        return spend_fen == self.spend_fen and all(
             each is not None and math.isclose(each, wanted, rel_tol=ROUNDED, abs_tol=2)
-            for each, wanted in zip(told, exact, strict=True)
+            for each, wanted in zip(figures, exact, strict=True)
         )
 
 
 def expected_forecast(facts: MoneyFacts, today: int) -> Expected | None:
     """Of a campaign's newest guarantee, where the watermark is in ``today``; ``None`` is too little data."""
     first_day = first_days(facts)[-1]
+    if today <= first_day:
+        return None
     terms = facts.terms(max(today, first_day))
     if terms is None:
         raise AssertionError("the terms of the first day are there")
@@ -70,7 +74,10 @@ def expected_forecast(facts: MoneyFacts, today: int) -> Expected | None:
     if growths is None:
         return None
     days = range(first_day, outcome(facts, first_day, None).last_observed_day + 1)
-    return _final([row for day, row in sorted(triangle.items()) if day in days], growths)
+    over = [day for day in days if day < today]
+    is_known = any(facts.reports_by_day.get(day) for day in over)
+    spend_fen = facts.spend_fen(over[0], over[-1], None) if is_known else None
+    return _final([row for day, row in sorted(triangle.items()) if day in over], growths, spend_fen)
 
 
 def _triangle(facts: MoneyFacts, terms: CampaignConfigured, from_day: int, today: int) -> Triangle:
@@ -125,7 +132,7 @@ def _continued(variances: Sequence[float]) -> float:
     return min(last * last / second, second, last) if second > 0 else 0.0
 
 
-def _final(rows: Sequence[Sequence[int]], growths: Sequence[Growth]) -> Expected:
+def _final(rows: Sequence[Sequence[int]], growths: Sequence[Growth], spend_fen: int | None) -> Expected:
     """The sum of all cohorts, older ones first, and the root of their common mean square error."""
     finals, square = [], 0.0
     grown = []
@@ -144,4 +151,4 @@ def _final(rows: Sequence[Sequence[int]], growths: Sequence[Growth]) -> Expected
             relative = growth.variance / growth.factor**2
             square += finals[index] ** 2 * relative * (1 / ages[age] + 1 / growth.base)
             square += finals[index] * younger * 2 * relative / growth.base
-    return Expected(sum(finals), math.sqrt(square))
+    return Expected(sum(finals), math.sqrt(square), spend_fen)

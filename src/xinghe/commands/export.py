@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 import orjson
 
-from xinghe.commands.connect import UnavailableError, kafka_client_options, wait_for_kafka
+from xinghe.commands.connect import kafka_client_options, wait_for_kafka
+from xinghe.commands.log_reading import reading
 from xinghe.commands.options import ConfigurationError, json_option, kafka_option
 
 if TYPE_CHECKING:
@@ -81,29 +82,21 @@ def command(path: Path, what: What, kafka_bootstrap_servers: str, as_json: bool)
 
 async def _read(bootstrap: str, what: What) -> tuple[Attributions | FunnelWindows, int]:
     """The table of what the topic holds now, and how many records it was made of."""
-    from aiokafka.errors import KafkaError
-
-    from xinghe.audit.log import Log, MissingTopicsError
+    from xinghe.audit.log import Log
     from xinghe.export.attributions import Attributions
     from xinghe.export.errors import UnreadableRecordError
     from xinghe.export.funnel import FunnelWindows
 
     table = Attributions() if what == "attributions" else FunnelWindows()
     await wait_for_kafka(bootstrap)
-    try:
+    with reading(bootstrap):
         log = await Log.open([table.topic], bootstrap_servers=bootstrap, **kafka_client_options())
         try:
             return table, await _add_all(log, table)
+        except UnreadableRecordError as error:
+            raise click.ClickException(f"{error}. Nothing was written.") from error
         finally:
             await log.close()
-    except MissingTopicsError as error:
-        raise click.ClickException(f"{error}. Create them with: xinghe topics create") from error
-    except UnreadableRecordError as error:
-        raise click.ClickException(f"{error}. Nothing was written.") from error
-    except KafkaError as error:
-        raise UnavailableError(
-            f"Kafka at {bootstrap} failed during the export: {error!r}. Run it again."
-        ) from error
 
 
 async def _add_all(log: Any, table: Attributions | FunnelWindows) -> int:

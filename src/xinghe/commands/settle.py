@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from xinghe.commands.ledger_reading import decoded, ledger_records
+from xinghe.commands.ledger_reading import decoded, last_position, ledger_records
 from xinghe.commands.options import kafka_option
 
 Format = Literal["text", "json", "csv"]
@@ -38,6 +38,7 @@ def command(
 
     Reads xinghe.ledger.entry.v1 up to its end. An amount that was corrected is shown too, as reversed, and is in no sum. csv has
     a line for each amount and is made for spreadsheets: it begins with a byte order mark, and no text in it runs as a formula.
+    Without --as-of, text and json also say where the newest guarantee stands now: one that is void or unpaid has no entry.
 
     Ends with exit code 1 if nothing is booked, 69 if Kafka cannot be reached.
 
@@ -61,9 +62,11 @@ def command(
             "have come from 7 h past its end."
         )
     statement = statement_of(entries)
-    if as_format == "json":
-        click.echo(statement_text.as_json(statement))
-    elif as_format == "csv":
+    if as_format == "csv":
         click.echo(statement_text.as_csv(statement), nl=False)
+        return
+    position = asyncio.run(last_position(kafka_bootstrap_servers, campaign_id)) if as_of is None else None
+    if as_format == "json":
+        click.echo(statement_text.as_json(statement, position))
     else:
-        statement_text.print_text(statement)
+        statement_text.print_text(statement, position)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xinghe.domain.amounts import yuan
+from xinghe.domain.outputs import GuaranteePosition
 from xinghe.domain.statement import Posting, Statement
 from xinghe.export.spreadsheet import csv_text
 
@@ -31,9 +32,10 @@ COLUMNS: Final = (
 )
 
 
-def as_json(statement: Statement) -> bytes:
-    """The statement with all amounts in fen."""
-    return msgspec.json.format(msgspec.json.encode(statement))
+def as_json(statement: Statement, position: GuaranteePosition | None) -> bytes:
+    """The statement with all amounts in fen, and as ``guarantee`` where the newest one stands now, else null."""
+    fields = {**msgspec.structs.asdict(statement), "guarantee": position}
+    return msgspec.json.format(msgspec.json.encode(fields))
 
 
 def as_csv(statement: Statement) -> str:
@@ -59,8 +61,8 @@ def as_csv(statement: Statement) -> str:
     )
 
 
-def print_text(statement: Statement) -> None:
-    """Print the statement as tables, in yuan, as wide as the terminal."""
+def print_text(statement: Statement, position: GuaranteePosition | None) -> None:
+    """Print the statement as tables, in yuan, as wide as the terminal, and where the newest guarantee stands now."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH_WITHOUT_TERMINAL)
@@ -70,9 +72,25 @@ def print_text(statement: Statement) -> None:
     )
     # As text: an id may hold what rich would take for markup.
     console.print(Text(head, style="bold"))
+    if position is not None:
+        console.print(Text(guarantee_text(position)))
     for table in (_postings(statement), _owed(statement), _balances(statement)):
         console.print()
         console.print(table)
+
+
+def guarantee_text(position: GuaranteePosition) -> str:
+    """Where a guarantee stands, in a line."""
+    first = f"guarantee of {position.first_day} to {position.last_observed_day}"
+    if position.outcome is not None:
+        return f"{first}: {position.outcome}. {position.outcome_reason}"
+    if position.status == "settled":
+        return f"{first}: settled"
+    days = "1 day" if position.days_left == 1 else f"{position.days_left} days"
+    return (
+        f"{first}: {position.status}, {days} left until it is settled at the end of {position.settlement_day}; "
+        f"now it would pay ¥{yuan(position.expected_payout_fen)}"
+    )
 
 
 def _state(posting: Posting) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xinghe.commands.connect import UnavailableError, kafka_client_options, wait_for_kafka
+from xinghe.commands.connect import kafka_client_options, wait_for_kafka
+from xinghe.commands.log_reading import reading
 from xinghe.commands.options import json_option, kafka_option, load_settings
 
 if TYPE_CHECKING:
@@ -58,10 +59,7 @@ def command(order_id: str, kafka_bootstrap_servers: str, as_json: bool) -> None:
 
 
 async def _told(bootstrap: str, order_id: str) -> Told:
-    from aiokafka.errors import KafkaError
-
     from xinghe.audit.journey import Limits
-    from xinghe.audit.log import MissingTopicsError
     from xinghe.explain.reading import explain_order
 
     settings = load_settings()
@@ -73,14 +71,8 @@ async def _told(bootstrap: str, order_id: str) -> Told:
     )
     options = {"bootstrap_servers": bootstrap, **kafka_client_options()}
     await wait_for_kafka(bootstrap)
-    try:
+    with reading(bootstrap):
         return await explain_order(order_id, limits, options)
-    except MissingTopicsError as error:
-        raise click.ClickException(f"{error}. Create them with: xinghe topics create") from error
-    except KafkaError as error:
-        raise UnavailableError(
-            f"Kafka at {bootstrap} failed while it was read: {error!r}. Run it again."
-        ) from error
 
 
 def _unknown(order_id: str, revisions: int) -> str:

@@ -450,9 +450,10 @@ def figure_text(figure: Fraction, unit: AlertUnit) -> str:
     """
     if unit == "fen":
         return f"{yuan(figure // 1)} yuan"
-    if unit == "minutes" and figure == 1:
-        return "1 minute"
-    return _decimal(figure, 4) if unit == "ratio" else f"{_decimal(figure, 1)} {unit}"
+    if unit == "ratio":
+        return _decimal(figure, 4)
+    shown = _decimal(figure, 1)
+    return "1 minute" if (shown, unit) == ("1", "minutes") else f"{shown} {unit}"
 
 
 def _decimal(figure: Fraction, places: int) -> str:

@@ -54,8 +54,10 @@ def forecast(
 
     ``cohorts`` are all of the campaign by one model, in any order. What is known ends with the day before ``today``, and touches
     of today or later are left out. ``None`` is too little data: fewer than 3 cohorts are developed, all their days being over,
-    or fewer than 30 orders are in them, or none has grown from some age to the next.
+    or fewer than 30 orders are in them, or none has grown from some age to the next, or ``first_day`` is not over itself.
     """
+    if today <= first_day:
+        return None
     triangle = _triangle(cohorts, lag_days, today)
     developed = {day for day, row in triangle.items() if len(row) > lag_days}
     orders_micros = sum(

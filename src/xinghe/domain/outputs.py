@@ -427,6 +427,13 @@ class GuaranteePosition(Struct, frozen=True, omit_defaults=True):
     forecast_standard_error_fen: Annotated[
         int | None, Meta(description="The standard error of the forecast, in fen.")
     ] = None
+    forecast_spend_fen: Annotated[
+        int | None,
+        Meta(
+            description="Spend of the days whose touches the forecast is of, in fen: what to compare it with; absent with the "
+            "forecast, and until an hour of them was reported."
+        ),
+    ] = None
 
 
 class LedgerEntry(Struct, frozen=True):

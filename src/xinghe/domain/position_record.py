@@ -7,7 +7,7 @@ from msgspec import structs
 from xinghe.domain.dates import date_of
 from xinghe.domain.forecast import forecast
 from xinghe.domain.guarantee import position
-from xinghe.domain.money_facts import MoneyFacts
+from xinghe.domain.money_facts import MoneyFacts, spend_of
 from xinghe.domain.outputs import GuaranteePosition
 from xinghe.domain.terms import model_index, terms_of
 
@@ -23,6 +23,7 @@ def position_record(facts: MoneyFacts, first_day: int, today: int) -> GuaranteeP
     model = model_index(terms)
     cohorts = [row for row in facts.cohorts if row.model == model]
     final = forecast(cohorts, first_day, found.last_observed_day, terms.roi_lag_days, today)
+    spend = spend_of(facts, first_day, min(found.last_observed_day, today - 1), None)
     return GuaranteePosition(
         campaign_id=facts.campaign_id,
         shop_id=terms.shop_id,
@@ -30,6 +31,7 @@ def position_record(facts: MoneyFacts, first_day: int, today: int) -> GuaranteeP
         forecast_gmv_fen=None if final is None else final.gmv_fen,
         forecast_low_fen=None if final is None else final.low_fen,
         forecast_high_fen=None if final is None else final.high_fen,
+        forecast_spend_fen=None if final is None or not spend.hours_reported else spend.spend_fen,
         forecast_standard_error_fen=None if final is None else final.standard_error_fen,
         **{
             **structs.asdict(found),

@@ -49,7 +49,7 @@ IDLE = SpendWithoutConversions(name="idle", spend_fen=300)
 POSITION = {
     "forecast_gmv_fen": 800,
     "forecast_high_fen": 950,
-    "spend_fen": 500,
+    "forecast_spend_fen": 500,
     "target_roi_micros": 2_000_000,
 }
 

@@ -119,7 +119,7 @@ class TestForecast:
     def told(self, factor: float, error_fen: float) -> dict[str, Any]:
         gmv_fen = 300 * factor
         ends = gmv_fen - 1.96 * error_fen, gmv_fen + 1.96 * error_fen
-        figures = dict(zip(FORECAST, map(round, (gmv_fen, *ends, error_fen)), strict=True))
+        figures = dict(zip(FORECAST, map(round, (gmv_fen, *ends, error_fen, 1_000)), strict=True))
         return dict(expected_position(self.FACTS) or {}) | {"forecast": "known"} | figures
 
     def differ(self, told: dict[str, Any], day: int = 10) -> list[str]:
@@ -133,6 +133,9 @@ class TestForecast:
         variance = 100 * (2 * (2 - factor) ** 2 + (2.01 - factor) ** 2) / 2
         error_fen = ((300 * factor) ** 2 * variance / factor**2 * (1 / 300 + 1 / 300)) ** 0.5
         assert self.differ(self.told(factor, error_fen)) == []
+        assert self.differ(self.told(factor, error_fen) | {"forecast_spend_fen": 9}) == [
+            "campaign c1: forecast"
+        ]
         assert self.differ(self.told(factor, error_fen + 9)) == ["campaign c1: forecast"]
         assert self.differ(self.told(factor + 0.1, error_fen)) == ["campaign c1: forecast"]
         assert self.differ(self.told(factor, error_fen), day=9) == ["campaign c1: forecast"], (

@@ -11,10 +11,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from tests.contract.schemas.test_golden import GOLDEN
 from tests.unit.domain.test_statement import entries_of_november
 from xinghe.commands import settle
-from xinghe.commands.statement_text import as_csv
-from xinghe.domain.outputs import LedgerEntry
+from xinghe.commands.statement_text import as_csv, guarantee_text
+from xinghe.domain.events import GUARANTEE_POSITION
+from xinghe.domain.outputs import GuaranteePosition, LedgerEntry
 from xinghe.domain.statement import statement_of
 from xinghe.export.spreadsheet import harmless
 
@@ -28,6 +30,11 @@ class Record:
         self.value = value
 
 
+POSITION = msgspec.json.decode(
+    (GOLDEN / GUARANTEE_POSITION / "void.json").read_bytes(), type=GuaranteePosition
+)
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the command on entries instead of a topic."""
@@ -37,7 +44,12 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
             assert (bootstrap, campaign_id) == ("127.0.0.1:9092", "c1")
             return [Record(value) for value in values]
 
+        async def last_position(bootstrap: str, campaign_id: str) -> GuaranteePosition:
+            assert (bootstrap, campaign_id) == ("127.0.0.1:9092", "c1")
+            return POSITION
+
         monkeypatch.setattr(settle, "ledger_records", ledger_records)
+        monkeypatch.setattr(settle, "last_position", last_position)
         return CliRunner().invoke(
             settle.command, ["c1", "--kafka-bootstrap-servers", "127.0.0.1:9092", *arguments]
         )
@@ -72,6 +84,22 @@ def test_as_of_leaves_out_what_was_booked_later(run: Any) -> None:
     statement = json.loads(result.stdout)
     assert [(p["amount_fen"], p["reversed_by"]) for p in statement["postings"]] == [(700, None)]
     assert statement["owed"] == {"merchant_cash_fen": 700, "platform_cash_fen": 0, "platform_credit_fen": 0}
+
+
+def test_it_says_where_the_newest_guarantee_stands_now(run: Any) -> None:
+    void = (
+        "guarantee of 2026-11-10 to 2026-11-12: void. 3 edits of the target on 2026-11-11, at most 2 a day allowed: "
+        "void since 2026-11-11 10:05."
+    )
+    assert void in run(VALUES).stdout
+    assert "guarantee of" not in run(VALUES, "--as-of", "2026-12-31").stdout, "it is that of now"
+    assert json.loads(run(VALUES, "--format", "json").stdout)["guarantee"]["outcome"] == "void"
+    assert json.loads(run(VALUES, "--format", "json", "--as-of", "2026-12-31").stdout)["guarantee"] is None
+    running = msgspec.structs.replace(POSITION, outcome=None, expected_payout_fen=12_345)
+    assert guarantee_text(running) == (
+        "guarantee of 2026-11-10 to 2026-11-12: observing, 3 days left until it is settled at the end of 2026-11-14; "
+        "now it would pay ¥123.45"
+    )
 
 
 def test_csv_has_a_byte_order_mark_and_fen(run: Any) -> None:

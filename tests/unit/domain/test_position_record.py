@@ -17,7 +17,7 @@ from xinghe.domain.outputs import GuaranteePosition
 from xinghe.domain.position_record import position_record
 from xinghe.domain.spend import Report
 from xinghe.domain.terms import QianchuanRoi
-from xinghe.domain.windows import HOUR_MS
+from xinghe.domain.windows import DAY_MS, HOUR_MS
 
 D0 = day_of("2026-11-10")
 START_MS = day_start_ms(D0)
@@ -59,6 +59,7 @@ def test_the_forecast_is_of_the_observed_days_by_the_model_of_the_terms() -> Non
         "forecast_low_fen": 600,
         "forecast_high_fen": 600,
         "forecast_standard_error_fen": 0,
+        "forecast_spend_fen": 1_000,
     }
     assert (found["spend_fen"], found["gmv_fen"], found["roi_micros"]) == (1_000, 300, 300_000)
     assert [gate["name"] for gate in found["gates"]] == [
@@ -68,6 +69,24 @@ def test_the_forecast_is_of_the_observed_days_by_the_model_of_the_terms() -> Non
         "observation",
         "settlement",
     ]
+
+
+def test_on_its_first_day_there_is_no_forecast_and_later_none_of_the_spend_of_today() -> None:
+    older = [
+        CohortRow(D0 + day, D0 + day + age, D0 + day + age, 2, 12_000_000, 100, 0)
+        for day in (-10, -9, -8)
+        for age in (0, 5)
+    ]
+    reports = [
+        Report(START_MS + day * DAY_MS, 1, f"e{day}", 1_000, None, None, START_MS + day * DAY_MS + HOUR_MS)
+        for day in (0, 1)
+    ]
+    facts = MoneyFacts("c1", [TOLD], reports, older, {})
+    assert sent(facts, D0)["forecast"] == "too_little_data"
+    found = sent(facts, D0 + 1)
+    assert (found["spend_fen"], found["forecast_spend_fen"], found["forecast_gmv_fen"]) == (2_000, 1_000, 0)
+    unknown = sent(MoneyFacts("c1", [TOLD], reports[1:], older, {}), D0 + 1)
+    assert (unknown["forecast"], "forecast_spend_fen" in unknown) == ("known", False)
 
 
 def test_a_planned_guarantee_has_a_position_too() -> None:
