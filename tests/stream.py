@@ -28,6 +28,22 @@ from xinghe.embedded import EmbeddedServices
 from xinghe.processes import start_child, stop_child
 
 GROUP = "xinghe"
+PAST_TOPICS = [
+    TopicSpec(
+        spec.name,
+        spec.partitions,
+        {
+            **spec.config,
+            "message.timestamp.type": "CreateTime",
+            "cleanup.policy": "delete",
+            "retention.ms": "-1",
+        }
+        if spec.name in SOURCE_EVENTS
+        else spec.config,
+    )
+    for spec in topic_specs()
+]
+"""For days in seconds: the log looks as if it had been written in those days, and no settings are lost to compaction."""
 
 Watch = Callable[[Callable[[], bool], float, str], None]
 """Waits until something is true, for so many seconds at most; says what it was if it does not come true."""

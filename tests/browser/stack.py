@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from redis import Redis
 
-from tests.stream import Stream, wait_until
+from tests.stream import PAST_TOPICS, Stream, wait_until
 from tests.workers import supervised
 from xinghe.dashboard.access import new_token, token_hash
 from xinghe.processes import stop_child
@@ -50,7 +50,7 @@ class Stack(NamedTuple):
 def running(folder: Path) -> Iterator[Stack]:
     """Start everything, have it work off `DAYS` days, and check them by the audit; all of it is stopped at the end."""
     with ExitStack() as open_until_end:
-        stream = open_until_end.enter_context(Stream(folder))
+        stream = open_until_end.enter_context(Stream(folder, PAST_TOPICS))
         supervisor = open_until_end.enter_context(supervised(stream, "w1"))
         index_log = folder / "index.log"
         index = stream.start("index", "--instance", "index", out=index_log, err=index_log)

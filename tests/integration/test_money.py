@@ -11,31 +11,13 @@ import msgspec
 import pytest
 from redis import Redis
 
-from streams.topics import TopicSpec, topic_specs
-from tests.stream import Stream
+from tests.stream import PAST_TOPICS, Stream
 from tests.workers import Supervisor, supervised
 from xinghe.commands.ledger_reading import ledger_records
-from xinghe.domain.events import SOURCE_EVENTS
 from xinghe.domain.outputs import LedgerEntry
 
 pytestmark = pytest.mark.integration
 
-TOPICS = [
-    TopicSpec(
-        spec.name,
-        spec.partitions,
-        {
-            **spec.config,
-            "message.timestamp.type": "CreateTime",
-            "cleanup.policy": "delete",
-            "retention.ms": "-1",
-        }
-        if spec.name in SOURCE_EVENTS
-        else spec.config,
-    )
-    for spec in topic_specs()
-]
-"""The log looks as if it had been written in those days, and not in seconds; no settings are lost to compaction."""
 CAMPAIGNS = 8
 DAYS = 16
 """Two guarantees of each campaign and a spend match are settled in them."""
@@ -46,7 +28,7 @@ Positions = dict[str, dict[str, str]]
 
 
 def test_days_are_settled_and_a_second_reading_writes_the_same_ledger(tmp_path: Path) -> None:
-    with Stream(tmp_path, TOPICS) as stream, stream.redis() as redis:
+    with Stream(tmp_path, PAST_TOPICS) as stream, stream.redis() as redis:
         # Before any worker runs: at this speed a worker that is busy for a moment is hours late, and books days by what it knew.
         simulated = stream.run(
             "simulate", "--days-per-second", "4", "--duration", str(DAYS / 4), "--rate", "5000", "--campaigns", str(CAMPAIGNS),

@@ -157,7 +157,9 @@ async def test_every_page_is_in_the_chosen_language(address: str, redis: Redis, 
 @pytest.mark.parametrize("as_of", [None, "2026-11-01", "2026-11-30"])
 async def test_the_statement_is_that_of_xinghe_settle(address: str, as_of: str | None) -> None:
     query = "" if as_of is None else f"?as_of={as_of}"
-    printed = orjson.loads(statement_text.as_json(statement_of(booked_by(entries_of_november(), as_of))))
+    statement = statement_of(booked_by(entries_of_november(), as_of))
+    printed = orjson.loads(statement_text.as_json(statement, None))
+    del printed["guarantee"]  # has an answer of its own
     async with client(address, "one") as asked:
         answer = (await asked.get(f"{PREFIX}/campaigns/c1/statement{query}")).json()
         assert answer == {"campaign_id": "c1", "as_of": as_of, "statement": printed}
