@@ -1,9 +1,9 @@
 # What a developer does, by name. Every target sets up first what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench chaos lock clean
+.PHONY: help setup demo test lint format bench chaos screenshots lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 setup: ## environment in .venv, Java, Maven, Redis, Kafka's jars
 	@scripts/setup
@@ -33,6 +33,10 @@ bench: setup ## the figures of the README
 
 chaos: setup ## kill workers, then audit; XINGHE_CHAOS_KILLS sets how often (default 8)
 	.venv/bin/pytest -m chaos tests/chaos
+
+screenshots: setup ## the pictures of the dashboard in docs/, for the README
+	@scripts/test-tools
+	.venv/bin/python -m tests.browser.screenshots
 
 # Pins in the requirements files are kept; delete a file's line to take a newer release.
 LOCK = CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --generate-hashes --no-strip-extras \

@@ -1,0 +1,86 @@
+"""``make screenshots``: the pages of the dashboard as pictures for the README, on the same traffic each time."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import click
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.conftest import CHROMIUM
+from tests.browser.stack import Stack, running
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+WIDE: Final = (1440, 1000)
+PHONE: Final = (390, 844)
+
+
+class Shot(NamedTuple):
+    """A picture: of which page, in which theme and size; ``is_whole`` also shows what is below."""
+
+    page: str
+    theme: Literal["light", "dark"]
+    size: tuple[int, int] = WIDE
+    is_whole: bool = False
+
+    @property
+    def file(self) -> Path:
+        """Where it goes."""
+        return DOCS / f"dashboard-{self.page}-{'phone' if self.size == PHONE else self.theme}.png"
+
+
+SHOTS: Final = (
+    Shot("overview", "light"),
+    Shot("overview", "dark"),
+    Shot("overview", "light", PHONE),
+    Shot("campaign", "light"),
+    Shot("campaign", "dark", is_whole=True),
+    Shot("order", "light"),
+    Shot("settlement", "light"),
+    Shot("statement", "light"),
+    Shot("alerts", "light"),
+    Shot("health", "dark"),
+)
+
+
+def shoot(browser: Browser, stack: Stack, shot: Shot) -> None:
+    """Take one picture."""
+    width, height = shot.size
+    context = browser.new_context(
+        locale="en-US",
+        color_scheme=shot.theme,
+        viewport={"width": width, "height": height},
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.goto(f"{stack.address}/login#{stack.token}")
+    page.locator("form button").first.click()
+    page.wait_for_selector("nav")
+    page.goto(stack.address + stack.pages()[shot.page])
+    # Charts are drawn once their script has run; the animation is off.
+    page.wait_for_function(
+        "[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('canvas, svg'))"
+    )
+    page.wait_for_timeout(500)
+    page.screenshot(path=shot.file, full_page=shot.is_whole)
+    context.close()
+    click.echo(f"{shot.file.relative_to(DOCS.parent)}: {shot.file.stat().st_size // 1000} kB")
+
+
+def main() -> None:
+    """Start a stack, take all pictures, and stop it."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(folder)) as stack,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for shot in SHOTS:
+            shoot(browser, stack, shot)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
