@@ -25,11 +25,13 @@ from xinghe.dashboard.live import live
 from xinghe.dashboard.parameters import ParameterError
 from xinghe.dashboard.privacy import PEOPLE_MIN
 from xinghe.dashboard.records import Failure
+from xinghe.dashboard.records_source import RecordsSource
 from xinghe.dashboard.security import FormError, Headers
 from xinghe.dashboard.source import NotVisibleError, Source
 from xinghe.dashboard.state import Parts, SignInError, State
 from xinghe.dashboard.updates import PERIOD_S, Updates
 from xinghe.serving import FunnelReader, ServingError, open_redis
+from xinghe.serving.records_reader import RecordsReader
 
 log = structlog.get_logger()
 
@@ -52,12 +54,18 @@ def create_app(settings: Settings) -> Starlette:
     reader = FunnelReader(redis)
     updates = Updates(reader)
     board = Board(reader, updates)
-    state = State(settings.access, Source(board, reader), updates, settings.people_min, Parts())
+    source = Source(board, reader)
+    records = RecordsSource(source, RecordsReader(redis))
+    state = State(settings.access, source, updates, settings.people_min, Parts(), records)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         app.state.dashboard = state
-        tasks = [asyncio.create_task(updates.run()), asyncio.create_task(_keep_ready(updates, board))]
+        tasks = [
+            asyncio.create_task(updates.run()),
+            asyncio.create_task(board.run()),
+            asyncio.create_task(_keep_ready(updates, board)),
+        ]
         for task in tasks:
             task.add_done_callback(_tell_why)
         try:

@@ -68,7 +68,7 @@ async def page(
     return {
         "campaign": campaign,
         "given": given,
-        "link": linker(given, f"/campaigns/{quote(id_)}"),
+        "link": linker(given, PARAMETERS, f"/campaigns/{quote(id_)}"),
         "cards": [(name, look.of(name, metrics)) for name in CARD_NAMES],
         "steps": steps(metrics, look),
         "sizes": SIZE.choices,

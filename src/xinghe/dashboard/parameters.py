@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
+
+from starlette.datastructures import QueryParams
 
 MS_MAX: Final = 2**53
 _WHOLE: Final = re.compile("-?[0-9]{1,16}")
@@ -15,13 +16,14 @@ class ParameterError(ValueError):
 
 
 class Parameter(NamedTuple):
-    """A parameter: text, one of ``choices``, or a whole number in ``bounds``."""
+    """A parameter: text, one of ``choices`` or several of them in order, or a whole number in ``bounds``."""
 
     name: str
     meaning: str
-    default: str | int | None = None
+    default: str | int | tuple[str, ...] | None = None
     choices: tuple[str, ...] = ()
     bounds: tuple[int, int] | None = None
+    is_list: bool = False
 
     def schema(self) -> dict[str, Any]:
         """Its JSON Schema."""
@@ -33,9 +35,11 @@ class Parameter(NamedTuple):
             }
         else:
             schema = {"type": "string", **({"enum": list(self.choices)} if self.choices else {})}
+        if self.is_list:
+            schema = {"type": "array", "items": schema}
         return schema if self.default is None else {**schema, "default": self.default}
 
-    def value(self, given: str | None) -> str | int | None:
+    def value(self, given: str | None) -> str | int | tuple[str, ...] | None:
         """What was given, or the default; raises `ParameterError`.
 
         >>> Parameter("limit", "How many.", 50, bounds=(1, 100)).value("7")
@@ -48,15 +52,34 @@ class Parameter(NamedTuple):
             if not _WHOLE.fullmatch(given) or not least <= int(given) <= most:
                 raise ParameterError(f"{self.name} must be a whole number from {least} to {most}")
             return int(given)
+        if self.is_list:
+            return self._several(given)
         if self.choices and given not in self.choices:
             raise ParameterError(f"{self.name} must be one of {', '.join(self.choices)}")
         return given
 
+    def _several(self, given: str) -> str | int | tuple[str, ...] | None:
+        """What is named, each once in the order of the first time; the default where nothing is."""
+        names = tuple(dict.fromkeys(name for name in given.split(",") if name))
+        wrong = [name for name in names if name not in self.choices]
+        if wrong:
+            raise ParameterError(
+                f"{wrong[0]} is none of what {self.name} may name: {', '.join(self.choices)}"
+            )
+        return names or self.default
 
-def values(parameters: tuple[Parameter, ...], query: Mapping[str, str]) -> dict[str, Any]:
+
+def values(parameters: tuple[Parameter, ...], query: QueryParams) -> dict[str, Any]:
     """All parameters by name; raises `ParameterError`, also for a name that is none of them."""
     unknown = sorted(query.keys() - {parameter.name for parameter in parameters})
     if unknown:
         known = ", ".join(parameter.name for parameter in parameters) or "none"
         raise ParameterError(f"{unknown[0]} is no parameter of this; there are: {known}")
-    return {parameter.name: parameter.value(query.get(parameter.name)) for parameter in parameters}
+    return {parameter.name: parameter.value(_given(parameter, query)) for parameter in parameters}
+
+
+def _given(parameter: Parameter, query: QueryParams) -> str | None:
+    """What the query says; a list may be told with commas, or as a form does, by its name several times."""
+    if parameter.is_list and parameter.name in query:
+        return ",".join(query.getlist(parameter.name))
+    return query.get(parameter.name)

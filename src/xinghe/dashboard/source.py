@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
 from xinghe.dashboard.access import Viewer
-from xinghe.dashboard.board import Board, Hours
+from xinghe.dashboard.board import Board
+from xinghe.dashboard.spans import Spans, Windows
 from xinghe.dashboard.updates import PERIOD_S
 from xinghe.domain.outputs import AlertRaised, GuaranteePosition, ShopModels
 from xinghe.domain.windows import Size
@@ -35,7 +36,7 @@ class Campaign(NamedTuple):
 
     funnel: Funnel
     shop_id: str | None
-    hours: Hours
+    hours: Windows
 
     @property
     def campaign_id(self) -> str:
@@ -46,6 +47,14 @@ class Campaign(NamedTuple):
     def kind(self) -> Kind:
         """Whether it is a campaign, touches without one, or conversions without a touch."""
         return kind_of(self.campaign_id)
+
+
+class Lines(NamedTuple):
+    """Windows of one size by campaign, and which of ``starts`` were read of all of these; others are unknown."""
+
+    starts: range
+    known: frozenset[int]
+    windows: list[Windows]
 
 
 def kind_of(campaign_id: str) -> Kind:
@@ -92,12 +101,28 @@ class Source:
         """Whether the campaign is of one of the viewer's shops."""
         return viewer.may_see(self.board.shops.get(campaign_id))
 
+    async def lines(self, viewer: Viewer, size: Size) -> Lines:
+        """The last minutes or days, or the hours since yesterday, of the campaigns of the viewer's shops, without organic notes."""
+        board = self.board
+        if size == "1m" or size == "1d":  # noqa: PLR1714 - so the type checker sees which it is
+            await board.refresh_line(size)
+            span: Spans = board.lines[size]
+        else:
+            await board.refresh()
+            span = board.hours
+        shown = [
+            span.of(campaign_id)
+            for campaign_id in board.totals
+            if kind_of(campaign_id) == "campaign" and self.sees(viewer, campaign_id)
+        ]
+        return Lines(span.starts, frozenset(filter(span.is_known, span.starts)), shown)
+
     async def windows(
         self, viewer: Viewer, campaign_id: str, size: Size, from_ms: int | None, to_ms: int | None
     ) -> list[Funnel]:
         """The windows of one size that start in ``[from_ms, to_ms)``, oldest first; raises `NotVisibleError`."""
         await self.campaign(viewer, campaign_id)
-        return await self._read(
+        return await self.read(
             ("windows", campaign_id, size, from_ms, to_ms),
             lambda: self._reader.windows(campaign_id, size, from_ms, to_ms),
         )
@@ -105,51 +130,40 @@ class Source:
     async def notes(self, viewer: Viewer, campaign_id: str, limit: int) -> list[NoteFunnel]:
         """The notes with the highest GMV to date; raises `NotVisibleError`."""
         await self.campaign(viewer, campaign_id)
-        return await self._read(("notes", campaign_id, limit), lambda: self._reader.notes(campaign_id, limit))
+        return await self.read(("notes", campaign_id, limit), lambda: self._reader.notes(campaign_id, limit))
 
     async def position(self, viewer: Viewer, campaign_id: str) -> GuaranteePosition | None:
         """Where the guarantee stands, ``None`` where there is none; raises `NotVisibleError`."""
         await self.campaign(viewer, campaign_id)
-        return await self._read(("position", campaign_id), lambda: self._reader.guarantee(campaign_id))
+        return await self.read(("position", campaign_id), lambda: self._reader.guarantee(campaign_id))
 
     async def alerts_open(self, viewer: Viewer) -> list[AlertRaised]:
         """The open alerts of the viewer's shops, the last raised first; those about the data are for viewers of all."""
         await self.board.refresh()
-        alerts = await self._read(("alerts open",), self._reader.alerts_open)
+        alerts = await self.read(("alerts open",), self._reader.alerts_open)
         return [alert for alert in alerts if self._sees_alert(viewer, alert)]
 
     async def alerts(self, viewer: Viewer, limit: int) -> list[AlertRaised]:
         """What became of alerts of the viewer's shops, the last first; of the last `ALERTS_READ` of all shops."""
         await self.board.refresh()
-        alerts = await self._read(("alerts",), lambda: self._reader.alerts(ALERTS_READ))
+        alerts = await self.read(("alerts",), lambda: self._reader.alerts(ALERTS_READ))
         return [alert for alert in alerts if self._sees_alert(viewer, alert)][:limit]
 
     async def shops(self, viewer: Viewer) -> list[str]:
         """The shops with models that the viewer may see, by id."""
-        shops = await self._read(("shops",), self._reader.shops)
+        shops = await self.read(("shops",), self._reader.shops)
         return [shop_id for shop_id in shops if viewer.may_see(shop_id)]
 
     async def shop_models(self, viewer: Viewer, shop_id: str) -> ShopModels:
         """The shop's data-driven models; raises `NotVisibleError`, also where it has none yet."""
         if not viewer.may_see(shop_id):
             raise NotVisibleError(shop_id)
-        models = await self._read(("models", shop_id), lambda: self._reader.models(shop_id))
+        models = await self.read(("models", shop_id), lambda: self._reader.models(shop_id))
         if models is None:
             raise NotVisibleError(shop_id)
         return models
 
-    def _campaign(self, campaign_id: str) -> Campaign:
-        board = self.board
-        return Campaign(
-            board.totals[campaign_id], board.shops.get(campaign_id), board.hours.get(campaign_id, {})
-        )
-
-    def _sees_alert(self, viewer: Viewer, alert: AlertRaised) -> bool:
-        # By the shop of today: the alert tells that of its time.
-        now = None if alert.campaign_id is None else self.board.shops.get(alert.campaign_id)
-        return viewer.may_see(now if now is not None else alert.shop_id)
-
-    async def _read(self, key: Hashable, read: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def read(self, key: Hashable, read: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask Redis, or answer what it said since the last change and within `PERIOD_S`, or, while it is away, what it said last."""
         kept = self._kept.get(key)
         version = self.board.version
@@ -166,3 +180,12 @@ class Source:
         if len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
         return answer
+
+    def _campaign(self, campaign_id: str) -> Campaign:
+        board = self.board
+        return Campaign(board.totals[campaign_id], board.shops.get(campaign_id), board.hours.of(campaign_id))
+
+    def _sees_alert(self, viewer: Viewer, alert: AlertRaised) -> bool:
+        # By the shop of today: the alert tells that of its time.
+        now = None if alert.campaign_id is None else self.board.shops.get(alert.campaign_id)
+        return viewer.may_see(now if now is not None else alert.shop_id)

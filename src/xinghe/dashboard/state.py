@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, cast
 from starlette.requests import HTTPConnection
 
 from xinghe.dashboard.access import Access, Viewer
+from xinghe.dashboard.records_source import RecordsSource
 from xinghe.dashboard.source import Source
 from xinghe.dashboard.updates import Updates
 
@@ -42,6 +43,7 @@ class State(NamedTuple):
     updates: Updates
     people_min: int
     parts: Parts
+    records: RecordsSource
 
 
 class SignInError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -29,10 +30,9 @@ def write_parquet(path: Path, columns: Sequence[Column], rows: Iterable[Sequence
 
     A file of that name is replaced. Raises ``OSError`` where the folder cannot be written.
     """
-    schema = pa.schema([(column.name, TYPES[column.kind]) for column in columns])
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        count = _write(temporary, schema, rows)
+        count = _write(temporary, columns, rows)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -41,10 +41,18 @@ def write_parquet(path: Path, columns: Sequence[Column], rows: Iterable[Sequence
     return count
 
 
-def _write(path: Path, schema: pa.Schema, rows: Iterable[Sequence[Any]]) -> int:
+def parquet_bytes(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> bytes:
+    """The rows as a Parquet file in memory."""
+    out = io.BytesIO()
+    _write(out, columns, rows)
+    return out.getvalue()
+
+
+def _write(where: Path | io.BytesIO, columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> int:
+    schema = pa.schema([(column.name, TYPES[column.kind]) for column in columns])
     count = 0
     left = iter(rows)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(where, schema, compression="zstd") as writer:
         while group := list(islice(left, ROWS_PER_GROUP)):
             arrays = [
                 pa.array(values, type=field.type)

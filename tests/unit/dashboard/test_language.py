@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from xinghe.dashboard import campaign_page, overview
+from xinghe.dashboard import campaign_page, listing, overview, trend
 from xinghe.dashboard.language import LANGUAGES, MEANINGS, TEXTS
 from xinghe.dashboard.look import CHOICES
 from xinghe.domain import guarantee, outputs, terms
@@ -65,7 +65,10 @@ def test_every_word_of_a_template_is_there() -> None:
         ("app.rise_", set(CHOICES["rise"])),
         ("campaign.size_", set(campaign_page.SIZE.choices)),
         ("campaign.span_", set(campaign_page.SIZE.choices)),
-        ("overview.", set(overview.MODE.choices)),
+        ("overview.", set(trend.MODE.choices)),
+        ("overview.size_", set(trend.SIZE.choices)),
+        ("overview.span_", set(trend.SIZE.choices)),
+        ("metric.", set(listing.FIGURES)),
         ("table.kind_", {"campaign", "organic", "unattributed", "all"}),
     ],
 )
@@ -76,6 +79,7 @@ def test_every_word_that_is_put_together_is_there(prefix: str, names: set[str]) 
 def test_what_is_put_together_in_templates_is_tested_above() -> None:
     begun = {key for file in TEMPLATES.iterdir() for key in BEGUN.findall(file.read_text(encoding="utf-8"))}
     tested = {"table.kind_", "campaign.span_", "campaign.size_", "overview.", "model.", "model_help."}
+    tested |= {"overview.size_", "overview.span_"}
     tested |= {
         "guarantee.status_",
         "guarantee.form_",

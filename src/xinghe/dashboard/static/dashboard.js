@@ -77,6 +77,10 @@
     pause.addEventListener("click", () => say(events.readyState === EventSource.OPEN ? "live" : "connecting"));
   };
 
+  // A link that moves a column leads back to the list of columns.
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target && target.tagName === "DETAILS") target.open = true;
+
   signIn();
   if (!body.dataset.live) return;
   pause.addEventListener("click", () => {
