@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from xinghe.dashboard import api, pages, sessions
+from xinghe.dashboard import api, exports, pages, sessions
 from xinghe.dashboard.access import Access
 from xinghe.dashboard.board import Board
 from xinghe.dashboard.live import live
@@ -77,6 +77,7 @@ def create_app(settings: Settings) -> Starlette:
     static = resources.files("xinghe.dashboard").joinpath("static")
     return Starlette(
         routes=[
+            *exports.routes(),
             *pages.routes(),
             *sessions.routes(),
             *api.routes(),

@@ -33,6 +33,8 @@ UNASKED_S: Final = 30.0
 """So often minutes and days are read that no page shows, so that the next one finds few to be missing."""
 PAUSE_S: Final = 0.05
 """Between two batches of what was never read; pages are answered meanwhile."""
+CORRECT_S: Final = 0.2
+"""Between two batches of what late events may have corrected."""
 
 
 class Board:
@@ -83,17 +85,17 @@ class Board:
         """Read for ever, beside the pages, what these do not wait for."""
         looked_s = 0.0
         while True:
-            await asyncio.sleep(PAUSE_S if any(span.is_due for span in self._spans()) else PERIOD_S)
+            await asyncio.sleep(PAUSE_S if any(span.is_due for span in self._spans()) else CORRECT_S)
             if self.read_ms is None or self.problem is not None:
                 continue
             try:
-                async with self._lock:
-                    if time.monotonic() > looked_s + UNASKED_S:
-                        looked_s = time.monotonic()
-                        await self._refresh()
-                        for size in self.lines:
-                            await self._refresh_line(size)
-                    await self._catch_up()
+                if time.monotonic() > looked_s + UNASKED_S:
+                    looked_s = time.monotonic()
+                    await self._look()
+                for span in self._spans():
+                    # One batch at a time, so that a page waits for one at most.
+                    async with self._lock:
+                        await self._catch_up(span)
             except ServingError as error:
                 log.warning("windows could not be read; they are read again", error=str(error))
                 await asyncio.sleep(SHOPS_S)
@@ -172,12 +174,18 @@ class Board:
             pending.add(None)
             raise
 
-    async def _catch_up(self) -> None:
-        for span in self._spans():
-            is_asked = time.monotonic() < self._asked_s.get(span.size, -ASKED_S) + ASKED_S
-            if span.is_due or (is_asked and span.is_partly):
-                await span.catch_up(self.totals)
-                self.version += 1
+    async def _look(self) -> None:
+        async with self._lock:
+            await self._refresh()
+        for size in self.lines:
+            async with self._lock:
+                await self._refresh_line(size)
+
+    async def _catch_up(self, span: Spans) -> None:
+        is_asked = time.monotonic() < self._asked_s.get(span.size, -ASKED_S) + ASKED_S
+        if span.is_due or (is_asked and span.is_partly):
+            await span.catch_up(self.totals)
+            self.version += 1
 
     def _spans(self) -> list[Spans]:
         return [self.hours, *self.lines.values()]

@@ -105,8 +105,12 @@ def with_roi(per_campaign: Sequence[Mapping[str, int]], names: Sequence[str]) ->
 
 def between(campaign: Campaign, from_ms: int, to_ms: int) -> dict[str, int]:
     """What a campaign did in the hours of ``[from_ms, to_ms)``."""
-    hours = (metrics for hour_ms, metrics in campaign.hours.items() if from_ms <= hour_ms < to_ms)
-    return summed(hours, NAMES)
+    sums: dict[str, int] = {}
+    for hour_ms, metrics in campaign.hours.items():
+        if from_ms <= hour_ms < to_ms:
+            for name, value in metrics.items():
+                sums[name] = sums.get(name, 0) + value
+    return sums
 
 
 def cards(campaigns: Sequence[Campaign], day_ms: int, until_ms: int, look: Look) -> list[Card]:
@@ -185,6 +189,7 @@ def page(
         "modes": trend.MODE.choices,
         "measures": trend.MEASURE.choices,
         "has_parquet": has_parquet(),
+        "glossary": tuple(dict.fromkeys((*CARDS, *STEPS, *given["columns"]))),
         "cards": [],
     }
     if watermark_ms is None:

@@ -127,8 +127,8 @@ class Source:
             lambda: self._reader.windows(campaign_id, size, from_ms, to_ms),
         )
 
-    async def notes(self, viewer: Viewer, campaign_id: str, limit: int) -> list[NoteFunnel]:
-        """The notes with the highest GMV to date; raises `NotVisibleError`."""
+    async def notes(self, viewer: Viewer, campaign_id: str, limit: int | None) -> list[NoteFunnel]:
+        """The notes with the highest GMV to date, ``None`` for all; raises `NotVisibleError`."""
         await self.campaign(viewer, campaign_id)
         return await self.read(("notes", campaign_id, limit), lambda: self._reader.notes(campaign_id, limit))
 

@@ -28,7 +28,7 @@ NAMES: Final = (
 """The metrics that are kept: all of them add up over windows and campaigns."""
 RECENT: Final = 3
 """Of a campaign that changed so many windows are read again at once; the earlier ones, which late events correct, a little later."""
-BATCH: Final = 2_000
+BATCH: Final = 1_000
 """So many windows are read at a time of those that are read a little later."""
 
 Windows = Mapping[int, Mapping[str, int]]

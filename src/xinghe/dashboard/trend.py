@@ -17,7 +17,12 @@ from xinghe.domain.catalogue import PLAIN
 from xinghe.domain.windows import DAY_MS, HOUR_MS, Size, is_final, start_ms
 
 SIZE: Final = Parameter("size", "The windows of the trend.", "1h", choices=("1m", "1h", "1d"))
-MEASURE: Final = Parameter("measure", "The figure of the trend.", "gmv_fen", choices=NAMES)
+MEASURE: Final = Parameter(
+    "measure",
+    "The figure of the trend.",
+    "gmv_fen",
+    choices=("gmv_fen", "net_gmv_fen", "spend_fen", *(name for name in NAMES if not name.endswith("_fen"))),
+)
 MODE: Final = Parameter(
     "mode",
     "As it was in each window, or added up from the first on.",
@@ -53,7 +58,6 @@ def trend(lines: Lines, size: Size, measure: str, mode: str, watermark_ms: int, 
     return Chart(
         id="trend",
         title=f"{look.text('overview.trend')}: {look.name(measure)}, {look.text(f'overview.span_{size}')}",
-        kind="line",
         language=look.language,
         prefix="¥" if measure.endswith("_fen") else "",
         labels=[numbers.clock(start, FORMS[size]) for start in starts],

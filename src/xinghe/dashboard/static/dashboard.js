@@ -48,7 +48,6 @@
     for (const [id, left, top] of keep.scroll || []) document.getElementById(id)?.scrollTo(left, top);
     for (const [id, top] of keep.table || []) document.querySelector(`#${CSS.escape(id)} .scroll`)?.scrollTo(0, top);
     if (keep.focus) document.getElementById(keep.focus)?.focus({ preventScroll: true });
-    main.classList.toggle("is-old", main.querySelector(".fresh.old") !== null);
   });
   document.addEventListener("htmx:afterRequest", () => {
     isAsking = false;
