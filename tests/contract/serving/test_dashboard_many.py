@@ -53,7 +53,7 @@ async def address(redis: Redis, shared_redis: Any) -> AsyncIterator[str]:
     }
     names = [f"metric_{number}" for number in range(140)] + ["views", "gmv_fen", "spend_fen", "orders_micros"]
     filled = redis.eval(FILL, 0, str(CAMPAIGNS), str(WATERMARK), orjson.dumps(names), orjson.dumps(windows))
-    await filled  # type: ignore[misc]  # redis-py's types do not tell its async client apart here
+    await filled
     async with serving(shared_redis.url) as address:
         yield address
 
