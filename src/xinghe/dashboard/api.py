@@ -35,16 +35,19 @@ _SIZE: Final = Parameter("size", "The size of the windows.", "1h", choices=("1m"
 async def _campaigns(asked: Asked) -> records.CampaignList:
     given = dict(asked.values)
     limit = given.pop("limit")
-    found = listed(await asked.state.source.campaigns(asked.viewer), **given)
+    names = await asked.state.records.names(asked.viewer)
+    found = listed(await asked.state.source.campaigns(asked.viewer), names, **given)
     people_min = asked.state.people_min
     return records.CampaignList(
-        len(found), [records.campaign_record(campaign, people_min) for campaign in found[:limit]]
+        len(found),
+        [records.campaign_record(each, names.get(each.campaign_id), people_min) for each in found[:limit]],
     )
 
 
 async def _campaign(asked: Asked) -> records.CampaignRecord:
     campaign = await asked.state.source.campaign(asked.viewer, asked.id)
-    return records.campaign_record(campaign, asked.state.people_min)
+    names = await asked.state.records.names(asked.viewer)
+    return records.campaign_record(campaign, names.get(asked.id), asked.state.people_min)
 
 
 async def _windows(asked: Asked) -> records.WindowList:

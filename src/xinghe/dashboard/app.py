@@ -18,7 +18,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from xinghe.dashboard import alerts_page, api, health_page, order_page, pages, sessions, settlement_page
+from xinghe.dashboard import (
+    alerts_page,
+    api,
+    exports,
+    health_page,
+    order_page,
+    pages,
+    sessions,
+    settlement_page,
+)
 from xinghe.dashboard.access import Access
 from xinghe.dashboard.alerts_source import AlertsSource
 from xinghe.dashboard.board import Board
@@ -59,22 +68,27 @@ def create_app(settings: Settings) -> Starlette:
     updates = Updates(reader)
     board = Board(reader, updates)
     source = Source(board, reader)
-    records = RecordsReader(redis)
+    reader_of_records = RecordsReader(redis)
+    records = RecordsSource(source, reader_of_records)
     state = State(
         settings.access,
         source,
         updates,
         settings.people_min,
         Parts(),
-        alerts=AlertsSource(source, records, AlertsDesk(redis)),
-        records=RecordsSource(source, records),
+        alerts=AlertsSource(source, reader_of_records, AlertsDesk(redis)),
+        records=records,
         half_life_ms=Windows(payment_ms=settings.payment_window_ms).half_life_ms,
     )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         app.state.dashboard = state
-        tasks = [asyncio.create_task(updates.run()), asyncio.create_task(_keep_ready(updates, board))]
+        tasks = [
+            asyncio.create_task(updates.run()),
+            asyncio.create_task(board.run()),
+            asyncio.create_task(_keep_ready(updates, board)),
+        ]
         for task in tasks:
             task.add_done_callback(_tell_why)
         try:
@@ -88,6 +102,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             *order_page.routes(),
             *settlement_page.routes(),
+            *exports.routes(),
             *pages.routes(),
             *alerts_page.routes(),
             *health_page.routes(),

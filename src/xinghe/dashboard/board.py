@@ -7,45 +7,44 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
-from itertools import islice
-from typing import Final
+from collections.abc import Collection
+from typing import Final, Literal
 
-from xinghe.dashboard.updates import PERIOD_S, Updates
-from xinghe.domain.windows import DAY_MS, HOUR_MS, Size, start_ms
-from xinghe.serving import Funnel, FunnelReader, ServingUnavailableError
+import structlog
 
-HOUR_NAMES: Final = (
-    "views",
-    "engagements",
-    "ad_clicks",
-    "store_visits",
-    "cart_adds",
-    "orders_micros",
-    "gmv_fen",
-    "net_gmv_fen",
-    "spend_fen",
-)
-"""The metrics that are kept by hour: all of them add up over hours and campaigns."""
-RECENT_HOURS: Final = 3
-"""Of a campaign that changed so many hours are read again at once; the earlier ones, which late events correct, a little later."""
-WHOLE: Final = 100
-"""Every `PERIOD_S` all hours of so many campaigns are read again, of those that have changed since theirs were."""
+from xinghe.dashboard.spans import Spans, starts_to
+from xinghe.dashboard.updates import PERIOD_S, Pending, Updates
+from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, start_ms
+from xinghe.serving import Funnel, FunnelReader, ServingError, ServingUnavailableError
+
+log = structlog.get_logger()
+
+LineSize = Literal["1m", "1d"]
+MINUTES: Final = 120
+DAYS: Final = 35
+"""So many of the last minutes and days are kept of each campaign."""
+_COUNTS: Final[dict[LineSize, int]] = {"1m": MINUTES, "1d": DAYS}
 
 SHOPS_S: Final = 5.0
 """So often the shops of campaigns are looked at although no figure has changed: a change of them alone is told to nobody."""
-
-Hours = Mapping[int, Mapping[str, int]]
-"""The metrics of `HOUR_NAMES` by the start of the hour; what is unknown has no entry."""
+ASKED_S: Final = 60.0
+"""What late events correct is read again of windows that a page showed within so long."""
+UNASKED_S: Final = 30.0
+"""So often minutes and days are read that no page shows, so that the next one finds few to be missing."""
+PAUSE_S: Final = 0.05
+"""Between two batches of what was never read; pages are answered meanwhile."""
+CORRECT_S: Final = 0.2
+"""Between two batches of what late events may have corrected."""
 
 
 class Board:
-    """All campaigns: figures to date, shop, and the hours of today and yesterday by the watermark."""
+    """All campaigns: figures to date, shop, the hours of today and yesterday by the watermark, the last minutes and days."""
 
     def __init__(self, reader: FunnelReader, updates: Updates) -> None:
         self.totals: dict[str, Funnel] = {}
         self.shops: dict[str, str] = {}
-        self.hours: dict[str, dict[int, Mapping[str, int]]] = {}
+        self.hours = Spans(reader, "1h")
+        self.lines: dict[LineSize, Spans] = {size: Spans(reader, size) for size in _COUNTS}
         self.read_ms: int | None = None
         """When the figures were last as Redis has them; ``None`` before that."""
         self.version = 0
@@ -55,10 +54,10 @@ class Board:
         self._reader = reader
         self._updates = updates
         self._pending = updates.pending()
+        self._line_pending: dict[LineSize, Pending] = {size: Pending() for size in _COUNTS}
         self._lock = asyncio.Lock()
         self._due_s = 0.0
-        self._whole_s = 0.0
-        self._partly: dict[str, None] = {}
+        self._asked_s: dict[str, float] = {}
 
     @property
     def watermark_ms(self) -> int | None:
@@ -67,30 +66,60 @@ class Board:
         return max(known, default=None)
 
     async def refresh(self) -> None:
-        """Bring the figures up to date, or keep the last ones while Redis is away.
+        """Bring the figures to date and the hours up to date, or keep the last ones while Redis is away.
 
         Raises ``ServingUnavailableError`` where there are no last ones.
         """
+        self._asked_s["1h"] = time.monotonic()
         async with self._lock:
-            if self._is_fresh():
-                return
-            changed = self._pending.take() if self._updates.is_connected else None
-            self.version += 1
+            await self._refresh()
+
+    async def refresh_line(self, size: LineSize) -> None:
+        """Bring the newest minutes or days up to date too; those that no page has shown for long may be unknown for some seconds."""
+        self._asked_s[size] = time.monotonic()
+        await self.refresh()
+        async with self._lock:
+            await self._refresh_line(size)
+
+    async def run(self) -> None:
+        """Read for ever, beside the pages, what these do not wait for."""
+        looked_s = 0.0
+        while True:
+            await asyncio.sleep(PAUSE_S if any(span.is_due for span in self._spans()) else CORRECT_S)
+            if self.read_ms is None or self.problem is not None:
+                continue
             try:
-                await self._read(changed)
-            except ServingUnavailableError as error:
-                self._pending.add(None)
-                self.problem = str(error)
-                if self.read_ms is None:
-                    raise
-            except BaseException:  # whoever asked went away, or Redis holds what is none of ours
-                self._pending.add(None)
+                if time.monotonic() > looked_s + UNASKED_S:
+                    looked_s = time.monotonic()
+                    await self._look()
+                for span in self._spans():
+                    # One batch at a time, so that a page waits for one at most.
+                    async with self._lock:
+                        await self._catch_up(span)
+            except ServingError as error:
+                log.warning("windows could not be read; they are read again", error=str(error))
+                await asyncio.sleep(SHOPS_S)
+
+    async def _refresh(self) -> None:
+        if self._is_fresh():
+            return
+        changed = self._pending.take() if self._updates.is_connected else None
+        self.version += 1
+        try:
+            await self._read(changed)
+        except ServingUnavailableError as error:
+            self._pending.add(None)
+            self.problem = str(error)
+            if self.read_ms is None:
                 raise
-            else:
-                self.problem = None
-                self.read_ms = time.time_ns() // 1_000_000
-            finally:
-                self._due_s = time.monotonic() + PERIOD_S
+        except BaseException:  # whoever asked went away, or Redis holds what is none of ours
+            self._pending.add(None)
+            raise
+        else:
+            self.problem = None
+            self.read_ms = time.time_ns() // 1_000_000
+        finally:
+            self._due_s = time.monotonic() + PERIOD_S
 
     def _is_fresh(self) -> bool:
         """Whether nothing can have changed; where that is not known, whether it is too soon to look again."""
@@ -98,11 +127,12 @@ class Board:
             return False
         if not self._updates.is_connected or self.problem is not None:
             return time.monotonic() < self._due_s
-        if time.monotonic() > self._due_s + SHOPS_S:
-            return False
-        return self._pending.is_empty and (not self._partly or time.monotonic() < self._whole_s)
+        return self._pending.is_empty and time.monotonic() < self._due_s + SHOPS_S
 
     async def _read(self, changed: Collection[str] | None) -> None:
+        for pending in self._line_pending.values():
+            pending.add(changed)
+        is_all = changed is None
         self.shops = await self._reader.shops_of_campaigns()
         if changed is None:
             changed = [change.campaign_id for change in await self._reader.campaigns()]
@@ -113,44 +143,54 @@ class Board:
                 self._forget(campaign_id)
             else:
                 self.totals[campaign_id] = total
-        await self._read_hours(changed)
-
-    def _forget(self, campaign_id: str) -> None:
-        self.totals.pop(campaign_id, None)
-        self.hours.pop(campaign_id, None)
-
-    async def _read_hours(self, changed: Collection[str]) -> None:
         watermark_ms = self.watermark_ms
         if watermark_ms is None:
             return
-        first_ms = start_ms("1d", watermark_ms) - DAY_MS
         # One hour after the watermark's: events that are newer count in it.
         last_ms = start_ms("1h", watermark_ms) + HOUR_MS
-        recent_ms = max(first_ms, last_ms - (RECENT_HOURS - 1) * HOUR_MS)
-        whole = self._next_whole()
-        wanted: list[tuple[str, Size, int]] = []
-        for campaign_id in {*changed, *whole} & self.totals.keys():
-            is_whole = campaign_id in whole or campaign_id not in self.hours
-            if not is_whole:
-                self._partly[campaign_id] = None
-            from_ms = first_ms if is_whole else recent_ms
-            wanted += [(campaign_id, "1h", hour) for hour in range(from_ms, last_ms + 1, HOUR_MS)]
-        found = await self._reader.metrics(wanted, HOUR_NAMES)
-        for (campaign_id, _, hour_ms), metrics in zip(wanted, found, strict=True):
-            hours = self.hours.setdefault(campaign_id, {})
-            if metrics:
-                hours[hour_ms] = metrics
-            else:
-                hours.pop(hour_ms, None)
-        for hours in self.hours.values():
-            for old in [hour for hour in hours if hour < first_ms]:
-                del hours[old]
+        first_ms = start_ms("1d", watermark_ms) - DAY_MS
+        self.hours.turn(range(first_ms, last_ms + 1, HOUR_MS))
+        if is_all:
+            self.hours.all_due()
+        # Cards compare whole days, so that a page waits for all hours.
+        await self.hours.read_all(self.totals.keys())
+        await self.hours.read(self.totals.keys() & set(changed))
 
-    def _next_whole(self) -> set[str]:
-        if time.monotonic() < self._whole_s:
-            return set()
-        self._whole_s = time.monotonic() + PERIOD_S
-        taken = set(islice(self._partly, WHOLE))
-        for campaign_id in taken:
-            del self._partly[campaign_id]
-        return taken
+    async def _refresh_line(self, size: LineSize) -> None:
+        span, pending, watermark_ms = self.lines[size], self._line_pending[size], self.watermark_ms
+        if watermark_ms is None or self.problem is not None or pending.is_empty:
+            return
+        changed = pending.take()
+        try:
+            # The newest events are up to a minute ahead of the watermark.
+            span.turn(starts_to(size, start_ms(size, watermark_ms + MINUTE_MS), _COUNTS[size]))
+            if changed is None:
+                span.all_due()
+            await span.read(self.totals if changed is None else self.totals.keys() & changed)
+        except ServingUnavailableError as error:
+            pending.add(None)
+            self.problem = str(error)
+        except BaseException:
+            pending.add(None)
+            raise
+
+    async def _look(self) -> None:
+        async with self._lock:
+            await self._refresh()
+        for size in self.lines:
+            async with self._lock:
+                await self._refresh_line(size)
+
+    async def _catch_up(self, span: Spans) -> None:
+        is_asked = time.monotonic() < self._asked_s.get(span.size, -ASKED_S) + ASKED_S
+        if span.is_due or (is_asked and span.is_partly):
+            await span.catch_up(self.totals)
+            self.version += 1
+
+    def _spans(self) -> list[Spans]:
+        return [self.hours, *self.lines.values()]
+
+    def _forget(self, campaign_id: str) -> None:
+        self.totals.pop(campaign_id, None)
+        for span in self._spans():
+            span.forget(campaign_id)

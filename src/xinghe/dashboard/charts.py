@@ -9,11 +9,11 @@ import msgspec
 
 from xinghe.dashboard.look import Figure
 
-Role = Literal["main", "past", "second", "target"]
+Role = Literal["main", "past", "second", "target", "spend"]
 
 
 class Series(msgspec.Struct, frozen=True):
-    """A line or row of bars; ``texts`` are ``values`` as people read them."""
+    """A line, or of the role ``spend`` a row of bars by an axis of its own; ``texts`` are ``values`` as people read them."""
 
     name: str
     role: Role
@@ -26,7 +26,6 @@ class Chart(msgspec.Struct, frozen=True):
 
     id: str
     title: str
-    kind: Literal["line", "bar"]
     language: str
     prefix: str
     labels: list[str]

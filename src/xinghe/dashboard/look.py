@@ -81,6 +81,10 @@ class Look(NamedTuple):
         """A figure to date of a campaign."""
         return self.of(metric, campaign.funnel.metrics)
 
+    def number(self, value: int | None) -> str:
+        """A number of times or people."""
+        return numbers.count(value, self.language)
+
     def money(self, fen: int | None) -> str:
         """An amount."""
         return numbers.money(fen, self.language)

@@ -7,13 +7,14 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from xinghe.dashboard import listing, numbers
-from xinghe.dashboard.charts import Chart, series
+from xinghe.dashboard import listing, numbers, trend
+from xinghe.dashboard.downloads import has_parquet
 from xinghe.dashboard.look import Figure, Look
 from xinghe.dashboard.parameters import Parameter
-from xinghe.dashboard.source import Campaign
+from xinghe.dashboard.source import Campaign, Lines
+from xinghe.dashboard.spans import NAMES
 from xinghe.domain.order import ORDER_MICROS
-from xinghe.domain.windows import DAY_MS, HOUR_MS, is_final, start_ms
+from xinghe.domain.windows import DAY_MS, start_ms
 
 CARDS: Final = (
     "gmv_fen",
@@ -37,14 +38,10 @@ STEPS: Final = (
     "repurchases",
 )
 """The funnel, from seeing a note to buying again."""
-TREND: Final = Parameter(
-    "measure", "The figure of the trend.", "gmv_fen", choices=tuple(name for name in CARDS if name != "roi")
-)
-MODE: Final = Parameter(
-    "mode", "By hour, or added up since midnight.", "running", choices=("running", "cumulative")
-)
 ROWS: Final = Parameter("limit", "Rows of the table.", 50, bounds=(1, 1_000))
-PARAMETERS: Final = (listing.SORT, listing.KIND, listing.SEARCH, TREND, MODE, ROWS)
+TABLE: Final = (listing.SORT, listing.KIND, listing.SEARCH, listing.SHOP, listing.COLUMNS)
+"""What the table shows; its exports are asked for by the same."""
+PARAMETERS: Final = (*TABLE, ROWS, trend.SIZE, trend.MEASURE, trend.MODE)
 
 
 class Card(NamedTuple):
@@ -74,6 +71,15 @@ class Heading(NamedTuple):
     sorted: str
 
 
+class Choice(NamedTuple):
+    """A figure that the table can have; links that move it up and down, empty where it cannot be."""
+
+    name: str
+    is_chosen: bool
+    up: str
+    down: str
+
+
 def summed(metrics: Iterable[Mapping[str, int]], names: Sequence[str]) -> dict[str, int]:
     """The sums of what is known; without an entry where nothing is.
 
@@ -99,19 +105,23 @@ def with_roi(per_campaign: Sequence[Mapping[str, int]], names: Sequence[str]) ->
 
 def between(campaign: Campaign, from_ms: int, to_ms: int) -> dict[str, int]:
     """What a campaign did in the hours of ``[from_ms, to_ms)``."""
-    hours = (metrics for hour_ms, metrics in campaign.hours.items() if from_ms <= hour_ms < to_ms)
-    return summed(hours, listing.COLUMNS)
+    sums: dict[str, int] = {}
+    for hour_ms, metrics in campaign.hours.items():
+        if from_ms <= hour_ms < to_ms:
+            for name, value in metrics.items():
+                sums[name] = sums.get(name, 0) + value
+    return sums
 
 
 def cards(campaigns: Sequence[Campaign], day_ms: int, until_ms: int, look: Look) -> list[Card]:
     """Today's figures; what is compared are the whole hours until ``until_ms`` of today and yesterday."""
 
     def sums(from_ms: int, to_ms: int) -> dict[str, int | Fraction]:
-        return with_roi([between(campaign, from_ms, to_ms) for campaign in campaigns], listing.COLUMNS)
+        return with_roi([between(campaign, from_ms, to_ms) for campaign in campaigns], NAMES)
 
     today, so_far = sums(day_ms, day_ms + DAY_MS), sums(day_ms, until_ms)
     yesterday = sums(day_ms - DAY_MS, until_ms - DAY_MS)
-    to_date = with_roi([campaign.funnel.metrics for campaign in campaigns], listing.COLUMNS)
+    to_date = with_roi([campaign.funnel.metrics for campaign in campaigns], NAMES)
     return [
         Card(
             name,
@@ -151,103 +161,90 @@ def _times(name: str, value: int | None) -> Fraction | None:
     return Fraction(value, ORDER_MICROS) if name == "orders_micros" else Fraction(value)
 
 
-def trend(campaigns: Sequence[Campaign], watermark_ms: int, measure: str, mode: str, look: Look) -> Chart:
-    """Today and yesterday by hour."""
-    day_ms = start_ms("1d", watermark_ms)
-    last_ms = start_ms("1h", watermark_ms)
-    today = _by_hour(campaigns, measure, day_ms, last_ms, mode)
-    yesterday = _by_hour(campaigns, measure, day_ms - DAY_MS, day_ms - HOUR_MS, mode)
-    open_hours = [hour for hour in range(24) if not is_final("1h", day_ms + hour * HOUR_MS, watermark_ms)]
-    return Chart(
-        id="trend",
-        title=f"{look.text('overview.trend')}: {look.name(measure)}",
-        kind="line",
-        language=look.language,
-        prefix="¥" if measure.endswith("_fen") else "",
-        labels=[f"{hour:02d}:00" for hour in range(24)],
-        series=[
-            series(look.text("overview.today"), "main", [look.figure(measure, value) for value in today]),
-            series(
-                look.text("overview.yesterday"),
-                "past",
-                [look.figure(measure, value) for value in yesterday],
-            ),
-        ],
-        provisional_from=open_hours[0] if open_hours else None,
-    )
-
-
-def _by_hour(
-    campaigns: Sequence[Campaign], measure: str, first_ms: int, last_ms: int, mode: str
-) -> list[int | None]:
-    """24 hours from ``first_ms``; after ``last_ms`` they are unknown.
-
-    An hour without a window is one in which nothing happened; of spend it is one that was not reported.
-    """
-    is_spend = measure == "spend_fen"
-    values: list[int | None] = []
-    running: int | None = None if is_spend else 0
-    for hour_ms in range(first_ms, first_ms + DAY_MS, HOUR_MS):
-        found = [each.hours[hour_ms][measure] for each in campaigns if measure in each.hours.get(hour_ms, {})]
-        value = sum(found) if found or not is_spend else None
-        if value is not None:
-            running = (running or 0) + value
-        shown = running if mode == "cumulative" else value
-        values.append(shown if hour_ms <= last_ms else None)
-    return values
-
-
 def page(
-    campaigns: Sequence[Campaign], watermark_ms: int | None, given: Mapping[str, Any], look: Look
+    campaigns: Sequence[Campaign],
+    names: Mapping[str, str],
+    lines: Lines,
+    watermark_ms: int | None,
+    given: Mapping[str, Any],
+    look: Look,
 ) -> dict[str, Any]:
     """All that the overview's template shows."""
     counted = [campaign for campaign in campaigns if campaign.kind == "campaign"]
-    found = listing.listed(campaigns, sort=given["sort"], kind=given["kind"], q=given["q"], shop_id=None)
+    found = listing.listed(
+        campaigns, names, **{each: given[each] for each in ("sort", "kind", "q", "shop_id")}
+    )
+    link = linker(given, PARAMETERS)
     values: dict[str, Any] = {
         "given": given,
-        "link": linker(given),
+        "link": link,
+        "export": linker({each.name: given[each.name] for each in TABLE}, TABLE, "/export/campaigns."),
         "rows": found[: given["limit"]],
+        "names": names,
         "count": len(found),
-        "headings": headings(given),
-        "columns": listing.COLUMNS,
-        "measures": TREND.choices,
+        "shops": sorted({campaign.shop_id for campaign in campaigns if campaign.shop_id is not None}),
+        "headings": headings(given, link),
+        "chooser": chooser(given["columns"], link),
+        "sizes": trend.SIZE.choices,
+        "modes": trend.MODE.choices,
+        "measures": trend.MEASURE.choices,
+        "has_parquet": has_parquet(),
+        "glossary": tuple(dict.fromkeys((*CARDS, *STEPS, *given["columns"]))),
         "cards": [],
     }
     if watermark_ms is None:
         return values
     day_ms, until_ms = start_ms("1d", watermark_ms), start_ms("1h", watermark_ms)
+    size, measure, mode = given["size"], given["measure"], given["mode"]
     return values | {
         "cards": cards(counted, day_ms, until_ms, look),
         "until": numbers.clock(until_ms, "%H:%M") if until_ms > day_ms else None,
         "steps": steps(summed((campaign.funnel.metrics for campaign in counted), STEPS), look),
-        "chart": trend(counted, watermark_ms, given["measure"], given["mode"], look),
+        "chart": trend.trend(lines, size, measure, mode, watermark_ms, look),
+        "is_told": trend.is_told(measure, size),
     }
 
 
-def linker(given: Mapping[str, Any], path: str = "/") -> Callable[..., str]:
-    """Makes links to this page with something else chosen; what is as by default is left out of the address."""
-    defaults = {parameter.name: parameter.default for parameter in PARAMETERS}
+def linker(given: Mapping[str, Any], parameters: Sequence[Parameter], path: str = "/") -> Callable[..., str]:
+    """Makes links to a page with something else chosen; what is as by default is left out of the address."""
+    defaults = {parameter.name: parameter.default for parameter in parameters}
 
-    def link(**changes: Any) -> str:
+    def link(end: str = "", **changes: Any) -> str:
         chosen = {**given, **changes}
         query = {
-            name: value for name, value in chosen.items() if value is not None and value != defaults.get(name)
+            name: ",".join(value) if isinstance(value, tuple) else value
+            for name, value in chosen.items()
+            if value is not None and value != defaults.get(name)
         }
-        return f"{path}?{urlencode(query)}" if query else path
+        return f"{path}{end}?{urlencode(query, safe=',')}" if query else path + end
 
     return link
 
 
-def headings(given: Mapping[str, Any]) -> list[Heading]:
+def headings(given: Mapping[str, Any], link: Callable[..., str]) -> list[Heading]:
     """The columns that sort the table; a second click turns the order."""
-    link, sort = linker(given), given["sort"]
+    sort = given["sort"]
     found = []
-    for name in ("campaign_id", "shop_id", *listing.COLUMNS, "updated_ms"):
+    for name in ("name", "shop_id", *given["columns"], "updated_ms"):
         if name == "shop_id":
             found.append(Heading(name, "", ""))
             continue
         is_descending = sort == f"-{name}"
-        first, second = (name, f"-{name}") if name == "campaign_id" else (f"-{name}", name)
+        first, second = (name, f"-{name}") if name == "name" else (f"-{name}", name)
         state = "descending" if is_descending else "ascending" if sort == name else ""
         found.append(Heading(name, link(sort=second if sort == first else first), state))
     return found
+
+
+def chooser(columns: Sequence[str], link: Callable[..., str]) -> list[Choice]:
+    """All figures that the table can have: those that it has in their order, with links that move them, then the others."""
+
+    def moved(at: int, to: int) -> str:
+        if not 0 <= to < len(columns):
+            return ""
+        order = list(columns)
+        order.insert(to, order.pop(at))
+        return link(columns=tuple(order)) + "#columns"
+
+    chosen = [Choice(name, True, moved(at, at - 1), moved(at, at + 1)) for at, name in enumerate(columns)]
+    return chosen + [Choice(name, False, "", "") for name in listing.FIGURES if name not in columns]

@@ -48,13 +48,16 @@ async def _overview(request: Request) -> Response:
     viewer, state, look = viewer_of(request), state_of(request), look_of(request)
     given = values(overview.PARAMETERS, request.query_params)
     campaigns = await state.source.campaigns(viewer)
+    lines = await state.source.lines(viewer, given["size"])
     # Ages on the page are in seconds.
     key = (viewer.shops, look, str(request.url), state.source.board.version, now_ms() // 1000)
     is_part = "hx-request" in request.headers
     if is_part and (html := state.parts.get(key)) is not None:
         return HTMLResponse(html)
     fresh = freshness(state, campaigns)
-    shown = overview.page(campaigns, fresh.watermark_ms, given, look)
+    shown = overview.page(
+        campaigns, await state.records.names(viewer), lines, fresh.watermark_ms, given, look
+    )
     answer = rendered(request, "overview.html", {**shown, "fresh": fresh, "page": "overview", "topic": ""})
     if is_part:
         state.parts.put(key, bytes(answer.body).decode())

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+from starlette.datastructures import QueryParams
+
 from xinghe.domain.dates import date_of, day_of
 
 MS_MAX: Final = 2**53
@@ -18,14 +20,15 @@ class ParameterError(ValueError):
 
 
 class Parameter(NamedTuple):
-    """A parameter: text, one of ``choices``, a whole number in ``bounds``, or a date, which an empty form field leaves out."""
+    """A parameter: text, one of ``choices`` or several in order, a whole number in ``bounds``, or a date (left out where empty)."""
 
     name: str
     meaning: str
-    default: str | int | None = None
+    default: str | int | tuple[str, ...] | None = None
     choices: tuple[str, ...] = ()
     bounds: tuple[int, int] | None = None
     is_date: bool = False
+    is_list: bool = False
 
     def schema(self) -> dict[str, Any]:
         """Its JSON Schema."""
@@ -39,9 +42,11 @@ class Parameter(NamedTuple):
             schema = {"type": "string", "format": "date"}
         else:
             schema = {"type": "string", **({"enum": list(self.choices)} if self.choices else {})}
+        if self.is_list:
+            schema = {"type": "array", "items": schema}
         return schema if self.default is None else {**schema, "default": self.default}
 
-    def value(self, given: str | None) -> str | int | None:
+    def value(self, given: str | None) -> str | int | tuple[str, ...] | None:
         """What was given, or the default; raises `ParameterError`.
 
         >>> Parameter("limit", "How many.", 50, bounds=(1, 100)).value("7")
@@ -56,9 +61,21 @@ class Parameter(NamedTuple):
             return int(given)
         if self.is_date and not _is_date(given):
             raise ParameterError(f"{self.name} must be a date such as 2026-11-24")
+        if self.is_list:
+            return self._several(given)
         if self.choices and given not in self.choices:
             raise ParameterError(f"{self.name} must be one of {', '.join(self.choices)}")
         return given
+
+    def _several(self, given: str) -> str | int | tuple[str, ...] | None:
+        """What is named, each once in the order of the first time; the default where nothing is."""
+        names = tuple(dict.fromkeys(name for name in given.split(",") if name))
+        wrong = [name for name in names if name not in self.choices]
+        if wrong:
+            raise ParameterError(
+                f"{wrong[0]} is none of what {self.name} may name: {', '.join(self.choices)}"
+            )
+        return names or self.default
 
 
 def _is_date(given: str) -> bool:
@@ -84,10 +101,17 @@ def address(path: str, parameters: tuple[Parameter, ...], chosen: Mapping[str, A
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def values(parameters: tuple[Parameter, ...], query: Mapping[str, str]) -> dict[str, Any]:
+def values(parameters: tuple[Parameter, ...], query: QueryParams) -> dict[str, Any]:
     """All parameters by name; raises `ParameterError`, also for a name that is none of them."""
     unknown = sorted(query.keys() - {parameter.name for parameter in parameters})
     if unknown:
         known = ", ".join(parameter.name for parameter in parameters) or "none"
         raise ParameterError(f"{unknown[0]} is no parameter of this; there are: {known}")
-    return {parameter.name: parameter.value(query.get(parameter.name)) for parameter in parameters}
+    return {parameter.name: parameter.value(_given(parameter, query)) for parameter in parameters}
+
+
+def _given(parameter: Parameter, query: QueryParams) -> str | None:
+    """What the query says; a list may be told with commas, or as a form does, by its name several times."""
+    if parameter.is_list and parameter.name in query:
+        return ",".join(query.getlist(parameter.name))
+    return query.get(parameter.name)

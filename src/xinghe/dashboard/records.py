@@ -33,6 +33,7 @@ class CampaignRecord(Struct, frozen=True):
     """A campaign's figures to date."""
 
     campaign_id: str
+    name: Annotated[str | None, Meta(description="By its settings; null where these are unknown.")]
     kind: Annotated[
         Kind, Meta(description="A campaign, touches without one, or conversions without a touch.")
     ]
@@ -161,12 +162,13 @@ class Failure(Struct, frozen=True):
     message: str
 
 
-def campaign_record(campaign: Campaign, people_min: int) -> CampaignRecord:
+def campaign_record(campaign: Campaign, name: str | None, people_min: int) -> CampaignRecord:
     """A campaign as the API shows it."""
     funnel = campaign.funnel
     metrics, hidden = shown(funnel.metrics, people_min)
     return CampaignRecord(
         campaign_id=campaign.campaign_id,
+        name=name,
         kind=campaign.kind,
         shop_id=campaign.shop_id,
         updated_ms=funnel.updated_ms,

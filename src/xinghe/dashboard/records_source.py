@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import structlog
 from msgspec.structs import replace
 
 from xinghe.dashboard.access import Viewer
@@ -11,8 +12,11 @@ from xinghe.dashboard.books import Books, BooksReader
 from xinghe.dashboard.source import NotVisibleError, Source, kind_of
 from xinghe.domain.events import CampaignConfigured
 from xinghe.domain.outputs import LedgerEntry, OrderAttributed
+from xinghe.serving import ServingError
 from xinghe.serving.records import DeadLetters, WorkerReport
 from xinghe.serving.records_reader import RecordsReader
+
+log = structlog.get_logger()
 
 
 class Reports(NamedTuple):
@@ -48,6 +52,20 @@ class RecordsSource:
         """The newest settings of the campaigns of the viewer's shops."""
         found = await self._source.read(("settings",), self._reader.settings)
         return {id_: setting for id_, setting in found.items() if viewer.may_see(setting.shop_id)}
+
+    async def settings_if_read(self, viewer: Viewer) -> dict[str, CampaignConfigured]:
+        """The same for pages that can do without: empty where they cannot be read."""
+        try:
+            return await self.settings(viewer)
+        except ServingError as error:
+            log.warning(
+                "the settings of campaigns cannot be read; pages have ids without names", error=str(error)
+            )
+            return {}
+
+    async def names(self, viewer: Viewer) -> dict[str, str]:
+        """The names of campaigns by id, where these are known."""
+        return {id_: setting.name for id_, setting in (await self.settings_if_read(viewer)).items()}
 
     async def books(self, viewer: Viewer) -> list[Books]:
         """What the ledgers of the viewer's campaigns come to, by id, of those that have any entry."""

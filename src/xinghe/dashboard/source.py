@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
 from xinghe.dashboard.access import Viewer
-from xinghe.dashboard.board import Board, Hours
+from xinghe.dashboard.board import Board
+from xinghe.dashboard.spans import Spans, Windows
 from xinghe.dashboard.updates import PERIOD_S
 from xinghe.domain.outputs import AlertRaised, GuaranteePosition, ShopModels
 from xinghe.domain.windows import Size
@@ -35,7 +36,7 @@ class Campaign(NamedTuple):
 
     funnel: Funnel
     shop_id: str | None
-    hours: Hours
+    hours: Windows
 
     @property
     def campaign_id(self) -> str:
@@ -46,6 +47,14 @@ class Campaign(NamedTuple):
     def kind(self) -> Kind:
         """Whether it is a campaign, touches without one, or conversions without a touch."""
         return kind_of(self.campaign_id)
+
+
+class Lines(NamedTuple):
+    """Windows of one size by campaign, and which of ``starts`` were read of all of these; others are unknown."""
+
+    starts: range
+    known: frozenset[int]
+    windows: list[Windows]
 
 
 def kind_of(campaign_id: str) -> Kind:
@@ -92,6 +101,22 @@ class Source:
         """Whether the campaign is of one of the viewer's shops."""
         return viewer.may_see(self.board.shops.get(campaign_id))
 
+    async def lines(self, viewer: Viewer, size: Size) -> Lines:
+        """The last minutes or days, or the hours since yesterday, of the campaigns of the viewer's shops, without organic notes."""
+        board = self.board
+        if size == "1m" or size == "1d":  # noqa: PLR1714 - so the type checker sees which it is
+            await board.refresh_line(size)
+            span: Spans = board.lines[size]
+        else:
+            await board.refresh()
+            span = board.hours
+        shown = [
+            span.of(campaign_id)
+            for campaign_id in board.totals
+            if kind_of(campaign_id) == "campaign" and self.sees(viewer, campaign_id)
+        ]
+        return Lines(span.starts, frozenset(filter(span.is_known, span.starts)), shown)
+
     async def windows(
         self, viewer: Viewer, campaign_id: str, size: Size, from_ms: int | None, to_ms: int | None
     ) -> list[Funnel]:
@@ -102,8 +127,8 @@ class Source:
             lambda: self._reader.windows(campaign_id, size, from_ms, to_ms),
         )
 
-    async def notes(self, viewer: Viewer, campaign_id: str, limit: int) -> list[NoteFunnel]:
-        """The notes with the highest GMV to date; raises `NotVisibleError`."""
+    async def notes(self, viewer: Viewer, campaign_id: str, limit: int | None) -> list[NoteFunnel]:
+        """The notes with the highest GMV to date, ``None`` for all; raises `NotVisibleError`."""
         await self.campaign(viewer, campaign_id)
         return await self.read(("notes", campaign_id, limit), lambda: self._reader.notes(campaign_id, limit))
 
@@ -145,9 +170,7 @@ class Source:
 
     def _campaign(self, campaign_id: str) -> Campaign:
         board = self.board
-        return Campaign(
-            board.totals[campaign_id], board.shops.get(campaign_id), board.hours.get(campaign_id, {})
-        )
+        return Campaign(board.totals[campaign_id], board.shops.get(campaign_id), board.hours.of(campaign_id))
 
     def shop_of(self, alert: AlertRaised) -> str | None:
         """The shop of the alert's campaign today, else that of its time."""

@@ -20,6 +20,7 @@ ROWS_PER_GROUP: Final = 50_000
 TYPES: Final[dict[Kind, pa.DataType]] = {
     "text": pa.string(),
     "whole": pa.int64(),
+    "real": pa.float64(),
     "truth": pa.bool_(),
     "time": pa.timestamp("ms", tz="UTC"),
 }

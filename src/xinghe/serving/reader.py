@@ -294,7 +294,10 @@ def _without_version(fields: dict[str, int]) -> dict[str, int]:
 
 def _numbers(key: str, fields: Mapping[Any, Any]) -> dict[str, int]:
     try:
-        return {text(name): int(value) for name, value in fields.items()}
+        # As `text`, whose call would take a third of the time of a thousand campaigns.
+        return {
+            name.decode() if isinstance(name, bytes) else name: int(value) for name, value in fields.items()
+        }
     except ValueError as error:
         raise ServingDataError(key, f"has a figure that is no whole number ({error})") from error
 

@@ -9,7 +9,15 @@ from typing import get_args
 
 import pytest
 
-from xinghe.dashboard import alert_filter, campaign_page, health, overview, settlement
+from xinghe.dashboard import (
+    alert_filter,
+    campaign_page,
+    health,
+    listing,
+    overview,
+    settlement,
+    trend,
+)
 from xinghe.dashboard.language import LANGUAGES, MEANINGS, TEXTS
 from xinghe.dashboard.look import CHOICES
 from xinghe.domain import gates, guarantee, ledger, outputs, terms
@@ -81,7 +89,6 @@ def test_every_word_of_a_template_is_there() -> None:
         ("app.rise_", set(CHOICES["rise"])),
         ("campaign.size_", set(campaign_page.SIZE.choices)),
         ("campaign.span_", set(campaign_page.SIZE.choices)),
-        ("overview.", set(overview.MODE.choices)),
         ("orders.how_", set(MODELS)),
         ("touch.", set(get_args(outputs.TouchKind))),
         ("rule.", set(settlement.RULE.choices)),
@@ -90,6 +97,10 @@ def test_every_word_of_a_template_is_there() -> None:
         ("settlement.", {name.partition(":")[0] for name in settlement.ACCOUNTS}),
         ("settlement.", {name + end for name in settlement.OWED for end in ("", "_short", "_help")}),
         ("settlement.part_", {"new_amount", "reversal"}),
+        ("overview.", set(trend.MODE.choices)),
+        ("overview.size_", set(trend.SIZE.choices)),
+        ("overview.span_", set(trend.SIZE.choices)),
+        ("metric.", set(listing.FIGURES)),
         ("table.kind_", {"campaign", "organic", "unattributed", "all"}),
     ],
 )
@@ -100,6 +111,7 @@ def test_every_word_that_is_put_together_is_there(prefix: str, names: set[str]) 
 def test_what_is_put_together_in_templates_is_tested_above() -> None:
     begun = {key for file in TEMPLATES.iterdir() for key in BEGUN.findall(file.read_text(encoding="utf-8"))}
     tested = {"table.kind_", "campaign.span_", "campaign.size_", "overview.", "model.", "model_help."}
+    tested |= {"overview.size_", "overview.span_"}
     tested |= {
         "guarantee.status_",
         "guarantee.form_",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from starlette.datastructures import QueryParams
 
 from tests.unit.domain.test_statement import entries_of_november
 from xinghe.dashboard import settlement
@@ -111,7 +112,7 @@ def test_books_are_sorted_by_any_figure_and_the_unknown_comes_last() -> None:
 
 
 def test_a_second_click_on_a_heading_turns_the_order() -> None:
-    given = values(LIST_PARAMETERS, {"sort": "-entries"})
+    given = values(LIST_PARAMETERS, QueryParams({"sort": "-entries"}))
     found = {heading.name: heading for heading in headings(given)}
     assert (found["entries"].href, found["entries"].sorted) == ("/settlement?sort=entries", "descending")
     assert found["campaign_id"].href == "/settlement?sort=campaign_id"
@@ -121,8 +122,8 @@ def test_a_second_click_on_a_heading_turns_the_order() -> None:
 @pytest.mark.parametrize("day", ["2026-02-30", "20261101", "yesterday", "2026-11-01T00"])
 def test_a_day_that_is_none_is_told(day: str) -> None:
     with pytest.raises(ParameterError, match=r"as_of must be a date such as 2026-11-24"):
-        values(PARAMETERS, {"as_of": day})
+        values(PARAMETERS, QueryParams({"as_of": day}))
 
 
 def test_an_empty_field_of_a_form_is_no_day() -> None:
-    assert values(PARAMETERS, {"as_of": "", "from_day": "2026-11-01"})["as_of"] is None
+    assert values(PARAMETERS, QueryParams({"as_of": "", "from_day": "2026-11-01"}))["as_of"] is None

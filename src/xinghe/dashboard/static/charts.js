@@ -13,7 +13,29 @@
     main: () => ({ color: css("--accent"), type: "solid", width: 2.5 }),
     past: () => ({ color: css("--past"), type: "dashed", width: 1.5 }),
     second: () => ({ color: css("--second"), type: "solid", width: 2 }),
+    spend: () => ({ color: css("--past"), type: "solid", width: 1 }),
     target: () => ({ color: css("--target"), type: "dotted", width: 2 }),
+  };
+
+  // Bars have the axis on the right; a day that may still change is an outline.
+  const bars = (chart, series) => {
+    const from = chart.provisional_from;
+    const color = looks.spend().color;
+    return {
+      name: series.name,
+      type: "bar",
+      yAxisIndex: 1,
+      barMaxWidth: 18,
+      z: 1,
+      itemStyle: { color, opacity: 0.45 },
+      data: series.values.map((value, at) =>
+        from !== null && at >= from
+          ? { value, itemStyle: { color: "transparent", borderColor: color, borderType: "dashed", borderWidth: 1.5, opacity: 1 } }
+          : value,
+      ),
+      animation: false,
+      emphasis: { disabled: true },
+    };
   };
 
   const line = (chart, series) => {
@@ -26,7 +48,7 @@
         value,
         // What may still change has a hollow mark, so that it does not look settled.
         symbol: from !== null && at >= from ? "emptyCircle" : "circle",
-        symbolSize: from !== null && at >= from ? 7 : chart.labels.length > 60 ? 0 : 4,
+        symbolSize: chart.labels.length > 60 ? (from !== null && at >= from ? 4 : 0) : from !== null && at >= from ? 7 : 4,
       })),
       lineStyle: look,
       itemStyle: { color: look.color },
@@ -34,6 +56,16 @@
       animation: false,
       emphasis: { disabled: true },
     };
+  };
+
+  const axes = (chart) => {
+    const axis = (prefix, isRight) => ({
+      type: "value",
+      axisLabel: { color: css("--soft"), formatter: (value) => short(value, { ...chart, prefix }) },
+      splitLine: { show: !isRight, lineStyle: { color: css("--line") } },
+    });
+    const left = axis(chart.prefix, false);
+    return chart.series.some((series) => series.role === "spend") ? [left, axis("¥", true)] : left;
   };
 
   const options = (chart) => ({
@@ -58,12 +90,8 @@
       axisTick: { show: false },
       axisLabel: { color: css("--soft"), hideOverlap: true },
     },
-    yAxis: {
-      type: "value",
-      axisLabel: { color: css("--soft"), formatter: (value) => short(value, chart) },
-      splitLine: { lineStyle: { color: css("--line") } },
-    },
-    series: chart.series.map((series) => line(chart, series)),
+    yAxis: axes(chart),
+    series: chart.series.map((series) => (series.role === "spend" ? bars : line)(chart, series)),
   });
 
   const draw = () => {

@@ -70,7 +70,6 @@
     for (const [id, left, top] of keep.scroll || []) document.getElementById(id)?.scrollTo(left, top);
     for (const [id, top] of keep.table || []) document.querySelector(`#${CSS.escape(id)} .scroll`)?.scrollTo(0, top);
     if (keep.focus) document.getElementById(keep.focus)?.focus({ preventScroll: true });
-    main.classList.toggle("is-old", main.querySelector(".fresh.old") !== null);
   });
   document.addEventListener("htmx:afterRequest", () => {
     isAsking = false;
@@ -99,6 +98,10 @@
     });
     pause.addEventListener("click", () => say(events.readyState === EventSource.OPEN ? "live" : "connecting"));
   };
+
+  // A link that moves a column leads back to the list of columns.
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target && target.tagName === "DETAILS") target.open = true;
 
   signIn();
   if (!body.dataset.live) return;
