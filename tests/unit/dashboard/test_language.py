@@ -66,6 +66,7 @@ def test_every_word_of_a_template_is_there() -> None:
         ("guarantee.gate_", set(get_args(gates.GateName))),
         ("guarantee.state_", set(get_args(gates.GateState))),
         ("guarantee.status_", set(get_args(guarantee.Status))),
+        ("guarantee.outcome_", set(get_args(guarantee.Outcome))),
         ("guarantee.form_", set(get_args(terms.Form))),
         ("guarantee.basis_", set(get_args(terms.Basis))),
         ("alerts.", {*get_args(outputs.AlertTurn), *get_args(outputs.Severity)}),
@@ -114,6 +115,7 @@ def test_what_is_put_together_in_templates_is_tested_above() -> None:
     tested |= {"overview.size_", "overview.span_"}
     tested |= {
         "guarantee.status_",
+        "guarantee.outcome_",
         "guarantee.form_",
         "guarantee.basis_",
         "guarantee.gate_",
