@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection
+from contextvars import ContextVar
+from math import inf
 from typing import Final, Literal
 
 import structlog
 
 from xinghe.dashboard.spans import Spans, starts_to
 from xinghe.dashboard.updates import PERIOD_S, Pending, Updates
-from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, start_ms
+from xinghe.domain.windows import DAY_MS, HOUR_MS, OUT_OF_ORDERNESS_MS, start_ms
 from xinghe.serving import Funnel, FunnelReader, ServingError, ServingUnavailableError
 
 log = structlog.get_logger()
@@ -24,6 +26,12 @@ MINUTES: Final = 120
 DAYS: Final = 35
 """So many of the last minutes and days are kept of each campaign."""
 _COUNTS: Final[dict[LineSize, int]] = {"1m": MINUTES, "1d": DAYS}
+
+AHEAD_MS: Final = OUT_OF_ORDERNESS_MS
+"""The newest events are up to so far ahead of the watermark."""
+
+asked_s: Final[ContextVar[float]] = ContextVar("asked_s", default=inf)
+"""When the page that is being made was asked for: what was read since then is new enough for all of its parts."""
 
 SHOPS_S: Final = 5.0
 """So often the shops of campaigns are looked at although no figure has changed: a change of them alone is told to nobody."""
@@ -57,6 +65,7 @@ class Board:
         self._line_pending: dict[LineSize, Pending] = {size: Pending() for size in _COUNTS}
         self._lock = asyncio.Lock()
         self._due_s = 0.0
+        self._began_s = 0.0
         self._asked_s: dict[str, float] = {}
 
     @property
@@ -75,7 +84,10 @@ class Board:
             await self._refresh()
 
     async def refresh_line(self, size: LineSize) -> None:
-        """Bring the newest minutes or days up to date too; those that no page has shown for long may be unknown for some seconds."""
+        """Bring the newest minutes or days up to date with the figures to date.
+
+        Those that no page has shown for long may be unknown for some seconds.
+        """
         self._asked_s[size] = time.monotonic()
         await self.refresh()
         async with self._lock:
@@ -103,6 +115,7 @@ class Board:
     async def _refresh(self) -> None:
         if self._is_fresh():
             return
+        self._began_s = time.monotonic()
         changed = self._pending.take() if self._updates.is_connected else None
         self.version += 1
         try:
@@ -125,6 +138,8 @@ class Board:
         """Whether nothing can have changed; where that is not known, whether it is too soon to look again."""
         if self.read_ms is None:
             return False
+        if self._began_s >= asked_s.get():
+            return True
         if not self._updates.is_connected or self.problem is not None:
             return time.monotonic() < self._due_s
         return self._pending.is_empty and time.monotonic() < self._due_s + SHOPS_S
@@ -146,8 +161,7 @@ class Board:
         watermark_ms = self.watermark_ms
         if watermark_ms is None:
             return
-        # One hour after the watermark's: events that are newer count in it.
-        last_ms = start_ms("1h", watermark_ms) + HOUR_MS
+        last_ms = start_ms("1h", watermark_ms + AHEAD_MS)
         first_ms = start_ms("1d", watermark_ms) - DAY_MS
         self.hours.turn(range(first_ms, last_ms + 1, HOUR_MS))
         if is_all:
@@ -162,8 +176,7 @@ class Board:
             return
         changed = pending.take()
         try:
-            # The newest events are up to a minute ahead of the watermark.
-            span.turn(starts_to(size, start_ms(size, watermark_ms + MINUTE_MS), _COUNTS[size]))
+            span.turn(starts_to(size, start_ms(size, watermark_ms + AHEAD_MS), _COUNTS[size]))
             if changed is None:
                 span.all_due()
             await span.read(self.totals if changed is None else self.totals.keys() & changed)

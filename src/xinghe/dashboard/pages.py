@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -14,6 +15,7 @@ from starlette.routing import Route
 
 from xinghe.dashboard import campaign_page, numbers, overview
 from xinghe.dashboard.api import freshness
+from xinghe.dashboard.board import asked_s
 from xinghe.dashboard.look import CHOICES, look_of
 from xinghe.dashboard.parameters import values
 from xinghe.dashboard.security import csrf_token
@@ -45,6 +47,7 @@ def routes() -> list[Route]:
 
 
 async def _overview(request: Request) -> Response:
+    asked_s.set(time.monotonic())
     viewer, state, look = viewer_of(request), state_of(request), look_of(request)
     given = values(overview.PARAMETERS, request.query_params)
     campaigns = await state.source.campaigns(viewer)
@@ -65,6 +68,7 @@ async def _overview(request: Request) -> Response:
 
 
 async def _campaign(request: Request) -> Response:
+    asked_s.set(time.monotonic())
     viewer, state, look = viewer_of(request), state_of(request), look_of(request)
     given = values(campaign_page.PARAMETERS, request.query_params)
     campaign = await state.source.campaign(viewer, request.path_params["campaign_id"])

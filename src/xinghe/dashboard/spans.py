@@ -26,7 +26,7 @@ NAMES: Final = (
     "spend_fen",
 )
 """The metrics that are kept: all of them add up over windows and campaigns."""
-RECENT: Final = 3
+RECENT: Final = 2
 """Of a campaign that changed so many windows are read again at once; the earlier ones, which late events correct, a little later."""
 BATCH: Final = 1_000
 """So many windows are read at a time of those that are read a little later."""
