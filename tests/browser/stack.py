@@ -30,6 +30,16 @@ class Stack(NamedTuple):
     shop_token: str
     shop_id: str
 
+    def rebuilt(self) -> bool:
+        """Whether Redis has figures, books and orders."""
+        with self.stream.redis() as redis:
+            ids = cast("list[str]", redis.zrange("xinghe:campaigns", 0, -1))
+            return (
+                bool(ids)
+                and bool(redis.exists(f"xinghe:campaign:{busiest(redis)}:ledger"))
+                and bool(order_with_many_touches(redis))
+            )
+
     def pages(self) -> dict[str, str]:
         """Each kind of page by its name, as paths."""
         with self.stream.redis() as redis:

@@ -14,7 +14,7 @@ from xinghe.dashboard.parameters import Parameter
 from xinghe.dashboard.source import Campaign, Lines
 from xinghe.dashboard.spans import NAMES
 from xinghe.domain.order import ORDER_MICROS
-from xinghe.domain.windows import DAY_MS, start_ms
+from xinghe.domain.windows import DAY_MS, HOUR_MS, start_ms
 
 CARDS: Final = (
     "gmv_fen",
@@ -38,6 +38,7 @@ STEPS: Final = (
     "repurchases",
 )
 """The funnel, from seeing a note to buying again."""
+NOTHING: Final[Mapping[str, int]] = {}
 ROWS: Final = Parameter("limit", "Rows of the table.", 50, bounds=(1, 1_000))
 TABLE: Final = (listing.SORT, listing.KIND, listing.SEARCH, listing.SHOP, listing.COLUMNS)
 """What the table shows; its exports are asked for by the same."""
@@ -106,10 +107,10 @@ def with_roi(per_campaign: Sequence[Mapping[str, int]], names: Sequence[str]) ->
 def between(campaign: Campaign, from_ms: int, to_ms: int) -> dict[str, int]:
     """What a campaign did in the hours of ``[from_ms, to_ms)``."""
     sums: dict[str, int] = {}
-    for hour_ms, metrics in campaign.hours.items():
-        if from_ms <= hour_ms < to_ms:
-            for name, value in metrics.items():
-                sums[name] = sums.get(name, 0) + value
+    hours = campaign.hours
+    for hour_ms in range(from_ms, to_ms, HOUR_MS):
+        for name, value in hours.get(hour_ms, NOTHING).items():
+            sums[name] = sums.get(name, 0) + value
     return sums
 
 

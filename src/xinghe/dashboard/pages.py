@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -47,35 +47,46 @@ def routes() -> list[Route]:
 
 
 async def _overview(request: Request) -> Response:
-    asked_s.set(time.monotonic())
-    viewer, state, look = viewer_of(request), state_of(request), look_of(request)
     given = values(overview.PARAMETERS, request.query_params)
-    campaigns = await state.source.campaigns(viewer)
-    lines = await state.source.lines(viewer, given["size"])
-    # Ages on the page are in seconds.
-    key = (viewer.shops, look, str(request.url), state.source.board.version, now_ms() // 1000)
-    is_part = "hx-request" in request.headers
-    if is_part and (html := state.parts.get(key)) is not None:
-        return HTMLResponse(html)
-    fresh = freshness(state, campaigns)
-    shown = overview.page(
-        campaigns, await state.records.names(viewer), lines, fresh.watermark_ms, given, look
-    )
-    answer = rendered(request, "overview.html", {**shown, "fresh": fresh, "page": "overview", "topic": ""})
-    if is_part:
-        state.parts.put(key, bytes(answer.body).decode())
-    return answer
+    viewer, state, look = viewer_of(request), state_of(request), look_of(request)
+
+    async def page() -> Response:
+        campaigns = await state.source.campaigns(viewer)
+        lines = await state.source.lines(viewer, given["size"])
+        fresh = freshness(state, campaigns)
+        names = await state.records.names(viewer)
+        shown = overview.page(campaigns, names, lines, fresh.watermark_ms, given, look)
+        return rendered(request, "overview.html", {**shown, "fresh": fresh, "page": "overview", "topic": ""})
+
+    return await _shared(request, page)
 
 
 async def _campaign(request: Request) -> Response:
-    asked_s.set(time.monotonic())
-    viewer, state, look = viewer_of(request), state_of(request), look_of(request)
     given = values(campaign_page.PARAMETERS, request.query_params)
-    campaign = await state.source.campaign(viewer, request.path_params["campaign_id"])
-    shown = await campaign_page.page(state, viewer, campaign, given, look)
-    fresh = freshness(state, [campaign])
-    more = {"fresh": fresh, "page": "campaign", "topic": campaign.campaign_id}
-    return rendered(request, "campaign.html", {**shown, **more})
+    viewer, state, look = viewer_of(request), state_of(request), look_of(request)
+
+    async def page() -> Response:
+        campaign = await state.source.campaign(viewer, request.path_params["campaign_id"])
+        shown = await campaign_page.page(state, viewer, campaign, given, look)
+        fresh = freshness(state, [campaign])
+        more = {"fresh": fresh, "page": "campaign", "topic": campaign.campaign_id}
+        return rendered(request, "campaign.html", {**shown, **more})
+
+    return await _shared(request, page)
+
+
+async def _shared(request: Request, page: Callable[[], Awaitable[Response]]) -> Response:
+    """The page; its live part, which has nothing of the session, is made once for all who see the same."""
+
+    async def part() -> bytes:
+        asked_s.set(time.monotonic())
+        return bytes((await page()).body)
+
+    if "hx-request" not in request.headers:
+        asked_s.set(time.monotonic())
+        return await page()
+    key = (viewer_of(request).shops, look_of(request), str(request.url))
+    return HTMLResponse(await state_of(request).parts.get(key, part))
 
 
 def rendered(request: Request, template: str, shown: Mapping[str, Any], status: int = 200) -> Response:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, NamedTuple, cast
 
 from starlette.requests import HTTPConnection
@@ -16,24 +17,36 @@ from xinghe.dashboard.source import Source
 from xinghe.dashboard.updates import Updates
 
 SESSION_KEY: Final = "key"
-PARTS_MAX: Final = 100
+PARTS_MAX: Final = 1_000
+PART_S: Final = 0.4
+"""A part is made anew at most so often; with the half second between two events a change is on the screen within one."""
 
 
 class Parts:
-    """The last parts of pages that were rendered, for the many who look at the same with the same rights."""
+    """Live parts of pages, each made once for all who ask for the same with the same rights until it is begun."""
 
     def __init__(self) -> None:
-        self._html: OrderedDict[Hashable, str] = OrderedDict()
+        self._next: dict[Hashable, asyncio.Task[bytes]] = {}
+        self._began_s: OrderedDict[Hashable, float] = OrderedDict()
 
-    def get(self, key: Hashable) -> str | None:
-        """The part of a key, which names all that it depends on."""
-        return self._html.get(key)
+    async def get(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """A part that is begun after this call; ``key`` names all that it depends on besides the time."""
+        making = self._next.get(key)
+        if making is None:
+            making = self._next[key] = asyncio.create_task(self._make(key, make))
+        return await asyncio.shield(making)
 
-    def put(self, key: Hashable, html: str) -> None:
-        """Keep a part; the oldest goes."""
-        self._html[key] = html
-        if len(self._html) > PARTS_MAX:
-            self._html.popitem(last=False)
+    async def _make(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        try:
+            await asyncio.sleep(self._began_s.get(key, -PART_S) + PART_S - time.monotonic())
+        finally:
+            # Who asks from here on wants a newer one.
+            del self._next[key]
+        self._began_s[key] = time.monotonic()
+        self._began_s.move_to_end(key)
+        if len(self._began_s) > PARTS_MAX:
+            self._began_s.popitem(last=False)
+        return await make()
 
 
 class State(NamedTuple):

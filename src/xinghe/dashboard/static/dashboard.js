@@ -73,7 +73,8 @@
   });
   document.addEventListener("htmx:afterRequest", () => {
     isAsking = false;
-    if (isDue) setTimeout(refresh, 500);
+    // Events come twice a second at most.
+    if (isDue) refresh();
   });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && isDue) refresh();
