@@ -63,8 +63,7 @@ def test_every_word_of_a_template_is_there() -> None:
         ("alerts.", {*get_args(outputs.AlertTurn), *get_args(outputs.Severity)}),
         ("app.theme_", set(CHOICES["theme"])),
         ("app.rise_", set(CHOICES["rise"])),
-        ("campaign.size_", set(campaign_page.SIZE.choices)),
-        ("campaign.span_", set(campaign_page.SIZE.choices)),
+        ("campaign.span_", set(trend.SIZE.choices)),
         ("overview.", set(trend.MODE.choices)),
         ("overview.size_", set(trend.SIZE.choices)),
         ("overview.span_", set(trend.SIZE.choices)),
@@ -78,7 +77,7 @@ def test_every_word_that_is_put_together_is_there(prefix: str, names: set[str]) 
 
 def test_what_is_put_together_in_templates_is_tested_above() -> None:
     begun = {key for file in TEMPLATES.iterdir() for key in BEGUN.findall(file.read_text(encoding="utf-8"))}
-    tested = {"table.kind_", "campaign.span_", "campaign.size_", "overview.", "model.", "model_help."}
+    tested = {"table.kind_", "campaign.span_", "overview.", "model.", "model_help."}
     tested |= {"overview.size_", "overview.span_"}
     tested |= {
         "guarantee.status_",
