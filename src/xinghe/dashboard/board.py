@@ -28,7 +28,7 @@ DAYS: Final = 35
 _COUNTS: Final[dict[LineSize, int]] = {"1m": MINUTES, "1d": DAYS}
 
 AHEAD_MS: Final = OUT_OF_ORDERNESS_MS
-"""The newest events are up to so far ahead of the watermark."""
+"""The newest events of a task are up to so far ahead of its watermark."""
 
 asked_s: Final[ContextVar[float]] = ContextVar("asked_s", default=inf)
 """When the page that is being made was asked for: what was read since then is new enough for all of its parts."""
@@ -161,7 +161,8 @@ class Board:
         watermark_ms = self.watermark_ms
         if watermark_ms is None:
             return
-        last_ms = start_ms("1h", watermark_ms + AHEAD_MS)
+        # One hour after the watermark's: events that are newer count in it.
+        last_ms = start_ms("1h", watermark_ms) + HOUR_MS
         first_ms = start_ms("1d", watermark_ms) - DAY_MS
         self.hours.turn(range(first_ms, last_ms + 1, HOUR_MS))
         if is_all:

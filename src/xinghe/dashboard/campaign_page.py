@@ -13,12 +13,11 @@ from xinghe.dashboard.charts import Chart, Role, Series, series
 from xinghe.dashboard.downloads import has_parquet
 from xinghe.dashboard.look import Figure, Look
 from xinghe.dashboard.overview import CARDS, STEPS, linker, steps
-from xinghe.dashboard.parameters import Parameter
 from xinghe.dashboard.privacy import shown
 from xinghe.dashboard.records import model_records
 from xinghe.dashboard.source import Campaign, NotVisibleError
 from xinghe.dashboard.state import State
-from xinghe.dashboard.trend import MODE, is_told
+from xinghe.dashboard.trend import MEASURE, MODE, SIZE, is_told
 from xinghe.domain.events import CampaignConfigured
 from xinghe.domain.metrics import AUDIENCE_NAMES, LAG_DAYS, MODELS
 from xinghe.domain.outputs import GuaranteePosition, ShopModels
@@ -30,9 +29,6 @@ SPAN_MS: Final = {"1m": 3 * HOUR_MS, "1h": 3 * DAY_MS, "1d": 35 * DAY_MS}
 """How far back each trend goes."""
 FORMS: Final = {"1m": "%H:%M", "1h": "%m-%d %H:00", "1d": "%m-%d"}
 NOTES: Final = 20
-TREND_NAMES: Final = tuple(name for name in CARDS if name != "roi")
-SIZE: Final = Parameter("size", "The size of the windows of the trend.", "1h", choices=("1m", "1h", "1d"))
-MEASURE: Final = Parameter("measure", "The figure of the trend.", "gmv_fen", choices=TREND_NAMES)
 PARAMETERS: Final = (SIZE, MEASURE, MODE)
 CARD_NAMES: Final = (
     *CARDS,
@@ -129,7 +125,7 @@ async def page(
         "steps": steps(metrics, look),
         "sizes": SIZE.choices,
         "modes": MODE.choices,
-        "measures": TREND_NAMES,
+        "measures": MEASURE.choices,
         "trend": trend(windows or [], campaign, size, given["measure"], given["mode"], look),
         "is_told": is_told(given["measure"], size),
         "notes": notes or [],

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from xinghe.dashboard import numbers, overview
+from xinghe.dashboard import numbers, overview, trend
 from xinghe.dashboard.downloads import csv_response, parquet_response
 from xinghe.dashboard.listing import figure, listed
 from xinghe.dashboard.parameters import MS_MAX, Parameter, values
@@ -27,7 +27,7 @@ from xinghe.export.column import Column
 Form = Literal["csv", "parquet"]
 FORMS: Final[tuple[Form, ...]] = ("csv", "parquet")
 WINDOWS: Final = (
-    Parameter("size", "The size of the windows.", "1h", choices=("1m", "1h", "1d")),
+    trend.SIZE,
     Parameter("from_ms", "Windows that start at or after this, ms since 1970 UTC.", bounds=(0, MS_MAX)),
     Parameter("to_ms", "Windows that start before this, ms since 1970 UTC.", bounds=(0, MS_MAX)),
 )

@@ -179,7 +179,7 @@ def page(
     values: dict[str, Any] = {
         "given": given,
         "link": link,
-        "export": linker({each.name: given[each.name] for each in TABLE}, TABLE, "/export/campaigns."),
+        "export": linker({each.name: given[each.name] for each in TABLE}, TABLE, "/export/campaigns"),
         "rows": found[: given["limit"]],
         "names": names,
         "count": len(found),

@@ -68,14 +68,13 @@ class Spans:
         return bool(self._partly)
 
     def turn(self, starts: range) -> None:
-        """Go on to other windows: what is too old is let go, what lies between the old and the new is yet to be read."""
+        """Go on to other windows: what is too old is let go, what is new is yet to be read of all campaigns."""
         if starts == self.starts:
             return
+        # Events may be far ahead of the watermark, so that even the newest may have figures of campaigns that no longer change.
         new = set(starts) - set(self.starts)
         self._unread = (self._unread & set(starts)) | new
-        # What is newer than all that was read only those have that changed since, and of those `read` asks for it.
-        newest = set(starts[-RECENT:]) if self.starts else set()
-        self._due = (self._due & set(starts)) | (new - newest)
+        self._due = (self._due & set(starts)) | new
         self.starts = starts
         for windows in self._windows.values():
             for gone in [start for start in windows if start not in starts]:

@@ -523,6 +523,14 @@ async def test_hours_that_late_events_correct_follow(address: str, redis: Redis)
             await asyncio.sleep(0.1)
 
 
+async def test_today_has_what_is_newer_than_the_watermark(address: str, redis: Redis) -> None:
+    ahead = HOUR + HOUR_MS
+    await redis.hset(f"xinghe:campaign:c1:1h:{ahead}", "gmv_fen", 777_700)
+    async with client(address, "one") as asked:
+        # Of both campaigns 1,234.50 each, and this.
+        assert 'title="¥10,246.00"' in (await asked.get("/")).text
+
+
 async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_redis: Any) -> None:
     async with serving(own_redis.url) as address, client(address, "one") as asked:
         async with Redis.from_url(own_redis.url) as redis:

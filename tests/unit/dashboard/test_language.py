@@ -88,8 +88,7 @@ def test_every_word_of_a_template_is_there() -> None:
         ),
         ("app.theme_", set(CHOICES["theme"])),
         ("app.rise_", set(CHOICES["rise"])),
-        ("campaign.size_", set(campaign_page.SIZE.choices)),
-        ("campaign.span_", set(campaign_page.SIZE.choices)),
+        ("campaign.span_", set(trend.SIZE.choices)),
         ("orders.how_", set(MODELS)),
         ("touch.", set(get_args(outputs.TouchKind))),
         ("rule.", set(settlement.RULE.choices)),
@@ -111,7 +110,7 @@ def test_every_word_that_is_put_together_is_there(prefix: str, names: set[str]) 
 
 def test_what_is_put_together_in_templates_is_tested_above() -> None:
     begun = {key for file in TEMPLATES.iterdir() for key in BEGUN.findall(file.read_text(encoding="utf-8"))}
-    tested = {"table.kind_", "campaign.span_", "campaign.size_", "overview.", "model.", "model_help."}
+    tested = {"table.kind_", "campaign.span_", "overview.", "model.", "model_help."}
     tested |= {"overview.size_", "overview.span_"}
     tested |= {
         "guarantee.status_",
