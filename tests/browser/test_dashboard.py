@@ -153,9 +153,9 @@ def test_a_page_speaks_both_languages(open_page: Open, stack: Stack, name: str) 
     page = open_page(stack.pages()[name])
     english = page.locator("h1").inner_text()
     assert page.locator("html").get_attribute("lang") == "en"
-    page.locator(".menu summary").click()
+    page.locator("header .menu summary").click()
     page.select_option("select[name=language]", "zh-CN")
-    page.locator(".menu form button").first.click()
+    page.locator("header .menu form button").first.click()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     assert TEXTS["zh-CN"]["app.settings"] in page.locator("header").inner_text()
     if name in {"overview", "alerts", "health", "settlement", "orders"}:
@@ -177,11 +177,11 @@ def test_the_page_is_usable_by_keyboard(open_page: Open) -> None:
     page.locator("#pause").focus()
     page.keyboard.press("Space")
     expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
-    page.locator(".menu summary").focus()
+    page.locator("header .menu summary").focus()
     page.keyboard.press("Enter")
-    expect(page.locator(".menu select").first).to_be_visible()
+    expect(page.locator("header .menu select").first).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.locator(".menu select").first).not_to_be_visible()
+    expect(page.locator("header .menu select").first).not_to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
