@@ -153,13 +153,14 @@ def plain_matches(known: MoneyFacts, day: int) -> dict[str, int]:
                 days = match.days
                 last = first + days - 1
                 if last + match.settle_after_days in range(day - 90, day + 1):
-                    found[f"{day_date(first)}+{days}d"] = plain_match(known, match, first, last)
+                    found[f"{day_date(first)}+{days}d"] = plain_match(known, match, first, last, day)
             next_first = first + days
     return {period: fen for period, fen in found.items() if fen}
 
 
-def plain_match(known: MoneyFacts, match: SpendMatch, first: int, last: int) -> int:
-    spend_fen = plain_spend(known, first, last, last + match.settle_after_days)
+def plain_match(known: MoneyFacts, match: SpendMatch, first: int, last: int, day: int) -> int:
+    """By all reports that are known on ``day``: those after the settlement correct it."""
+    spend_fen = plain_spend(known, first, last, day)
     credited = [
         Fraction(row.orders_micros, 1_000_000)
         for row in known.cohorts

@@ -144,10 +144,10 @@ async def test_an_order_moves_to_the_person_that_its_id_was_linked_to(
 async def test_an_order_goes_with_its_age_and_the_later_of_two_keeps_both(
     redis: Redis, records: RecordsWriter
 ) -> None:
-    for offset, at_ms, kept_ms in ((0, 60_000, 60_000), (1, 90_000, 90_000), (2, 30_000, 90_000)):
-        write_ = order("o1", f"p{offset}", expire_at_ms=NOW_MS + at_ms)
+    for offset, age_days, kept_days in ((0, 2, 2), (1, 3, 3), (2, 1, 3)):
+        write_ = order("o1", f"p{offset}", expire_at_ms=NOW_MS + age_days * DAY_MS)
         assert await write(records, ORDERS, offset or None, offset + 1, RecordsWrite([write_]))
-        assert await redis.pexpiretime(keys.order("o1")) == NOW_MS + kept_ms
+        assert await redis.pexpiretime(keys.order("o1")) == NOW_MS + kept_days * DAY_MS
     assert await redis.hlen(keys.order("o1")) == 3
 
 
