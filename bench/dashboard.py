@@ -195,7 +195,9 @@ async def signed_in(address: str, token: str) -> AsyncIterator[aiohttp.ClientSes
     """A session with the rights of a token, as programs have it."""
     connector = aiohttp.TCPConnector(limit=0)
     headers = {"authorization": f"Bearer {token}", "accept-language": "en"}
-    async with aiohttp.ClientSession(address, connector=connector, headers=headers) as session:
+    async with aiohttp.ClientSession(
+        address, connector=connector, headers=headers, auto_decompress=False
+    ) as session:
         yield session
 
 

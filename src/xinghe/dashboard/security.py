@@ -55,7 +55,7 @@ class Headers:
                 headers["server-timing"] = f"total;dur={(time.perf_counter() - began_s) * 1000:.1f}"
                 if not scope["path"].startswith(_STATIC):
                     headers["cache-control"] = "no-store"
-                    headers["vary"] = "Cookie, Authorization, Accept-Language, HX-Request"
+                    headers["vary"] = "Cookie, Authorization, Accept-Encoding, Accept-Language, HX-Request"
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

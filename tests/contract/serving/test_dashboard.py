@@ -255,6 +255,17 @@ async def test_what_is_kept_of_pages_for_one_viewer_is_shown_to_no_other(address
                         assert f"/campaigns/{name}" not in html
 
 
+async def test_a_live_part_is_the_same_packed_and_plain(address: str) -> None:
+    plain, packed = ({"hx-request": "true", "accept-encoding": named} for named in ("identity", "br, gzip"))
+    async with client(address, "all") as asked:
+        for path in ("/", "/campaigns/c1"):
+            # Twice, so that each is also asked for when the other has just been made.
+            answers = [await asked.get(path, headers=headers) for headers in (plain, packed, plain, packed)]
+            assert [each.headers.get("content-encoding") for each in answers] == [None, "gzip"] * 2
+            assert all("Accept-Encoding" in each.headers["vary"] for each in answers)
+            assert len({each.text for each in answers}) == 1
+
+
 async def test_nothing_is_shown_without_a_token(address: str) -> None:
     programs = [*(path for path in paths_of("c1", "s1") if path.startswith("/api")), "/live"]
     programs += [PREFIX + each.path for each in OPERATIONS if "{" not in each.path and each.method == "GET"]
