@@ -11,12 +11,14 @@ setup: ## environment in .venv, Java, Maven, Redis, Kafka's jars
 demo: setup ## everything at work on this machine, until Ctrl-C or XINGHE_DEMO_SECONDS
 	@.venv/bin/xinghe demo
 
-# What needs no broker runs on all cores; what has a Kafka of its own, one test after the other. Both parts run, whatever fails.
+# What needs no broker keeps all cores busy; what has a Kafka of its own mostly waits, a file of tests beside another. Both
+# parts run, whatever fails.
 test: setup ## all tests, with coverage
 	@scripts/test-tools
 	@status=0; \
 	.venv/bin/pytest --numprocesses=auto --dist=worksteal -m "not integration and not chaos" --cov --cov-report= || status=$$?; \
-	.venv/bin/pytest -m "integration or chaos" tests --cov --cov-append --cov-report=term || status=$$?; \
+	.venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "integration or chaos" tests \
+		--cov --cov-append --cov-report=term || status=$$?; \
 	exit $$status
 
 lint: setup ## style, types, import direction, generated contracts

@@ -212,9 +212,9 @@ class Engine:
         consumer = self._app.consumer
         for task in self._tasks.values():
             for (topic, partition), position in task.positions.items():
-                end = consumer.highwater(TP(topic, partition))
-                if end is not None:
-                    metrics.LAG_RECORDS.labels(topic, str(partition)).set(max(end - position, 0))
+                lag = consumer.lag(TP(topic, partition), position)
+                if lag is not None:
+                    metrics.LAG_RECORDS.labels(topic, str(partition)).set(lag)
 
     def fatal(self, what: str, **context: Any) -> NoReturn:
         """Log once, with the current exception, and end the process with exit code 70.

@@ -55,6 +55,7 @@ class Slices:
         self._stage_of_topic = stage_of_topic
         self._urgent_topics = urgent_topics
         self._heads: dict[TP, list[Record]] = {}
+        self._read_to: dict[TP, int] = {}
         self._waiting_since: dict[tuple[str, int], float] = {}
         self.epoch = 0
 
@@ -62,6 +63,7 @@ class Slices:
         """Forget what was read: it will be read again from the committed offsets, in a new epoch."""
         self.epoch += 1
         self._heads.clear()
+        self._read_to.clear()
         self._waiting_since.clear()
 
     def fill(self, fetcher: Any, active: set[TP]) -> None:
@@ -86,6 +88,7 @@ class Slices:
                 fetcher._notify(fetcher._wait_consume_future)
             if records:
                 self._heads[tp] = records
+                self._read_to[tp] = records[-1].offset + 1
 
     def take(self, consumer: Any, active: set[TP], *, now_s: float) -> list[Batch]:
         """Remove and answer the slices that are due: the oldest of each task."""
@@ -122,6 +125,19 @@ class Slices:
         if end < len(records):
             self._heads[first] = records[end:]
         return records[:end]
+
+    def lag(self, consumer: Any, tp: TP, position: int) -> int | None:
+        """How many offsets a task at ``position`` is behind; not those after the last record, which are the transactions' own.
+
+        ``None`` before the first fetch, and in a rebalance.
+        """
+        if not consumer._subscription.is_assigned(tp):
+            return None
+        state = consumer._subscription.subscription.assignment.state_value(tp)
+        if not state.has_valid_position or state.highwater is None:
+            return None
+        unprocessed = max(self._read_to.get(tp, 0) - position, 0)
+        return unprocessed + max(int(state.highwater) - int(state.position), 0)
 
     def has_heads(self) -> bool:
         """Whether slices wait here."""
@@ -230,6 +246,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
     def epoch(self) -> int:
         """How often the consumer went back to its committed offsets."""
         return int(self._thread.slices.epoch)
+
+    def lag(self, tp: TP, position: int) -> int | None:
+        """As `Slices.lag`."""
+        slices: Slices = self._thread.slices
+        return slices.lag(self._thread._ensure_consumer(), tp, position)
 
     def partition_count(self, topic: str) -> int:
         """How many partitions a subscribed topic has; raises `FatalError` where there is no such topic."""

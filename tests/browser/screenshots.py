@@ -17,31 +17,30 @@ WIDE: Final = (1440, 1000)
 PHONE: Final = (390, 844)
 
 
+Theme = Literal["light", "dark"]
+
+
 class Shot(NamedTuple):
     """A picture: of which page, in which theme and size; ``is_whole`` also shows what is below."""
 
     page: str
-    theme: Literal["light", "dark"]
+    theme: Theme
     size: tuple[int, int] = WIDE
     is_whole: bool = False
 
     @property
     def file(self) -> Path:
         """Where it goes."""
-        return DOCS / f"dashboard-{self.page}-{'phone' if self.size == PHONE else self.theme}.png"
+        look = "phone" if self.size == PHONE else "whole" if self.is_whole else self.theme
+        return DOCS / f"dashboard-{self.page}-{look}.png"
 
 
+PAGES: Final = ("overview", "campaign", "order", "settlement", "statement", "alerts", "health")
+THEMES: Final[tuple[Theme, ...]] = ("light", "dark")
 SHOTS: Final = (
-    Shot("overview", "light"),
-    Shot("overview", "dark"),
+    *(Shot(page, theme) for page in PAGES for theme in THEMES),
     Shot("overview", "light", PHONE),
-    Shot("campaign", "light"),
-    Shot("campaign", "dark", is_whole=True),
-    Shot("order", "light"),
-    Shot("settlement", "light"),
-    Shot("statement", "light"),
-    Shot("alerts", "light"),
-    Shot("health", "dark"),
+    Shot("campaign", "light", WIDE, is_whole=True),
 )
 
 

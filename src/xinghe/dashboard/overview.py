@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode
 
 from xinghe.dashboard import listing, numbers, trend
 from xinghe.dashboard.downloads import has_parquet
 from xinghe.dashboard.look import Figure, Look
-from xinghe.dashboard.parameters import Parameter
+from xinghe.dashboard.parameters import Parameter, address
 from xinghe.dashboard.source import Campaign, Lines
 from xinghe.dashboard.spans import NAMES
 from xinghe.domain.order import ORDER_MICROS
@@ -206,18 +205,13 @@ def page(
     }
 
 
-def linker(given: Mapping[str, Any], parameters: Sequence[Parameter], path: str = "/") -> Callable[..., str]:
-    """Makes links to a page with something else chosen; what is as by default is left out of the address."""
-    defaults = {parameter.name: parameter.default for parameter in parameters}
+def linker(
+    given: Mapping[str, Any], parameters: tuple[Parameter, ...], path: str = "/"
+) -> Callable[..., str]:
+    """Makes links to a page with something else chosen."""
 
     def link(end: str = "", **changes: Any) -> str:
-        chosen = {**given, **changes}
-        query = {
-            name: ",".join(value) if isinstance(value, tuple) else value
-            for name, value in chosen.items()
-            if value is not None and value != defaults.get(name)
-        }
-        return f"{path}{end}?{urlencode(query, safe=',')}" if query else path + end
+        return address(path + end, parameters, {**given, **changes})
 
     return link
 

@@ -97,8 +97,12 @@ def address(path: str, parameters: tuple[Parameter, ...], chosen: Mapping[str, A
     '/x?rule=a+b'
     """
     defaults = {parameter.name: parameter.default for parameter in parameters}
-    query = {name: value for name, value in chosen.items() if value is not None and value != defaults[name]}
-    return f"{path}?{urlencode(query)}" if query else path
+    query = {
+        name: ",".join(value) if isinstance(value, tuple) else value
+        for name, value in chosen.items()
+        if value is not None and value != defaults[name]
+    }
+    return f"{path}?{urlencode(query, safe=',')}" if query else path
 
 
 def values(parameters: tuple[Parameter, ...], query: QueryParams) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Partition:
     def __init__(self) -> None:
         self.position = 0
         self.lso: int | None = 0
+        self.highwater: int | None = None
 
     def consumed_to(self, position: int) -> None:
         self.position = position
@@ -60,7 +61,9 @@ class Broker:
         self.notified = 0
         self._wait_consume_future = None
         self._subscriptions = self
-        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=self))
+        self._subscription = SimpleNamespace(
+            subscription=SimpleNamespace(assignment=self), is_assigned=self.is_assigned
+        )
 
     def is_assigned(self, tp: TP) -> bool:
         return tp in self.partitions
@@ -76,7 +79,7 @@ class Broker:
         partition = self.partitions[tp]
         first = partition.position
         records = [FakeRecord(first + index, time, b"k", b"v") for index, time in enumerate(timestamps)]
-        partition.lso = first + len(records) + lag
+        partition.lso = partition.highwater = first + len(records) + lag
         self._records[tp] = FetchResult(
             tp, assignment=self, partition_records=Parsed(records, first), backoff=0
         )
@@ -237,3 +240,22 @@ def test_an_error_of_the_fetch_is_raised_once(slices: Slices, broker: Broker) ->
     with pytest.raises(TopicAuthorizationFailedError):
         slices.fill(broker, {LARGE})
     slices.fill(broker, {LARGE})
+
+
+def test_lag_counts_what_is_unread_and_what_is_read_and_unprocessed(slices: Slices, broker: Broker) -> None:
+    assert slices.lag(broker, LARGE, 0) is None
+    assert slices.lag(broker, TP("another", 0), 0) is None
+    broker.fetched(LARGE, 5, 6, 7, lag=4)
+    assert slices.lag(broker, LARGE, 0) == 7
+    taken(slices, broker)
+    assert [slices.lag(broker, LARGE, position) for position in (0, 1, 3)] == [7, 6, 4]
+
+
+def test_what_transactions_add_at_the_end_is_no_lag(slices: Slices, broker: Broker) -> None:
+    broker.fetched(LARGE, 5, 6, lag=1)
+    taken(slices, broker)
+    assert slices.lag(broker, LARGE, 2) == 1
+    # The client goes past a marker when it has fetched it, and hands no record on.
+    broker.partitions[LARGE].consumed_to(3)
+    assert slices.lag(broker, LARGE, 2) == 0
+    assert slices.lag(broker, LARGE, 1) == 1
