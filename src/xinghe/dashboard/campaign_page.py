@@ -12,7 +12,8 @@ from xinghe.dashboard.access import Viewer
 from xinghe.dashboard.charts import Chart, Role, Series, series
 from xinghe.dashboard.downloads import has_parquet
 from xinghe.dashboard.look import Figure, Look
-from xinghe.dashboard.overview import CARDS, STEPS, linker, steps
+from xinghe.dashboard.overview import CARDS, STEPS, steps
+from xinghe.dashboard.parameters import linker
 from xinghe.dashboard.privacy import shown
 from xinghe.dashboard.records import model_records
 from xinghe.dashboard.source import Campaign, NotVisibleError
@@ -118,8 +119,8 @@ async def page(
         "missing": reading.missing,
         "missing_names": [look.text(f"campaign.{name}") for name in reading.missing],
         "given": given,
-        "link": linker(given, PARAMETERS, path),
-        "export": linker({}, (), f"/export{path}/"),
+        "link": linker(path, PARAMETERS, given),
+        "export": linker(f"/export{path}/", (SIZE,), {}),
         "has_parquet": has_parquet(),
         "cards": [(name, look.of(name, metrics)) for name in CARD_NAMES],
         "steps": steps(metrics, look),

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from xinghe.dashboard import listing, numbers, trend
 from xinghe.dashboard.downloads import has_parquet
 from xinghe.dashboard.look import Figure, Look
-from xinghe.dashboard.parameters import Parameter, address
+from xinghe.dashboard.parameters import Parameter, linker
 from xinghe.dashboard.source import Campaign, Lines
 from xinghe.dashboard.spans import NAMES
 from xinghe.domain.order import ORDER_MICROS
@@ -174,11 +174,11 @@ def page(
     found = listing.listed(
         campaigns, names, **{each: given[each] for each in ("sort", "kind", "q", "shop_id")}
     )
-    link = linker(given, PARAMETERS)
+    link = linker("/", PARAMETERS, given)
     values: dict[str, Any] = {
         "given": given,
         "link": link,
-        "export": linker({each.name: given[each.name] for each in TABLE}, TABLE, "/export/campaigns"),
+        "export": linker("/export/campaigns", TABLE, {each.name: given[each.name] for each in TABLE}),
         "rows": found[: given["limit"]],
         "names": names,
         "count": len(found),
@@ -203,17 +203,6 @@ def page(
         "chart": trend.trend(lines, size, measure, mode, watermark_ms, look),
         "is_told": trend.is_told(measure, size),
     }
-
-
-def linker(
-    given: Mapping[str, Any], parameters: tuple[Parameter, ...], path: str = "/"
-) -> Callable[..., str]:
-    """Makes links to a page with something else chosen."""
-
-    def link(end: str = "", **changes: Any) -> str:
-        return address(path + end, parameters, {**given, **changes})
-
-    return link
 
 
 def headings(given: Mapping[str, Any], link: Callable[..., str]) -> list[Heading]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -103,6 +103,15 @@ def address(path: str, parameters: tuple[Parameter, ...], chosen: Mapping[str, A
         if value is not None and value != defaults[name]
     }
     return f"{path}?{urlencode(query, safe=',')}" if query else path
+
+
+def linker(path: str, parameters: tuple[Parameter, ...], given: Mapping[str, Any]) -> Callable[..., str]:
+    """Makes addresses of a page, or with a suffix of what lies below it, with something else chosen than is given."""
+
+    def link(suffix: str = "", **changes: Any) -> str:
+        return address(path + suffix, parameters, {**given, **changes})
+
+    return link
 
 
 def values(parameters: tuple[Parameter, ...], query: QueryParams) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from xinghe.dashboard.api import freshness
 from xinghe.dashboard.books import Books
 from xinghe.dashboard.downloads import csv_response, has_parquet, parquet_response
 from xinghe.dashboard.pages import rendered
-from xinghe.dashboard.parameters import Parameter, address, values
+from xinghe.dashboard.parameters import Parameter, address, linker, values
 from xinghe.dashboard.state import state_of, viewer_of
 from xinghe.domain.outputs import LedgerEntry
 from xinghe.domain.statement import Posting, booked_by, statement_of
@@ -115,8 +115,8 @@ async def _settlement(request: Request) -> Response:
         "campaign": campaign,
         "given": given,
         "path": path,
-        "link": _linker(path, given),
-        "file": _linker(path, {name: given[name] for name in _names(settlement.FILTER)}),
+        "link": linker(path, PARAMETERS, given),
+        "file": linker(path, PARAMETERS, {name: given[name] for name in _names(settlement.FILTER)}),
         "has_parquet": has_parquet(),
         "is_empty": not ledger,
         "statement": statement,
@@ -133,15 +133,6 @@ async def _settlement(request: Request) -> Response:
         "topic": campaign.campaign_id,
     }
     return rendered(request, "settlement.html", shown)
-
-
-def _linker(path: str, given: Mapping[str, Any]) -> Callable[..., str]:
-    """Makes links to the page, or with a suffix to a file, with something else chosen."""
-
-    def link(suffix: str = "", **changes: Any) -> str:
-        return address(path + suffix, PARAMETERS, {**given, **changes})
-
-    return link
 
 
 def _names(parameters: Sequence[Parameter]) -> list[str]:

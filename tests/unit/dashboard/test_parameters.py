@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import QueryParams
 
-from xinghe.dashboard.overview import linker
-from xinghe.dashboard.parameters import Parameter, ParameterError, values
+from xinghe.dashboard.parameters import Parameter, ParameterError, linker, values
 
 COLUMNS = Parameter("columns", "Which.", ("a", "b"), choices=("a", "b", "c"), is_list=True)
 
@@ -33,7 +32,7 @@ def test_what_is_no_choice_is_told_with_the_choices(query: str) -> None:
 
 def test_a_link_leaves_out_what_is_as_by_default() -> None:
     other = Parameter("q", "Text.", "")
-    link = linker({"columns": ("a", "b"), "q": "x&y"}, (COLUMNS, other))
+    link = linker("/", (COLUMNS, other), {"columns": ("a", "b"), "q": "x&y"})
     assert link() == "/?q=x%26y"
     assert link(columns=("c", "a"), q="") == "/?columns=c,a"
     assert link(columns=("a", "b"), q="") == "/"
