@@ -37,7 +37,6 @@ STEPS: Final = (
     "repurchases",
 )
 """The funnel, from seeing a note to buying again."""
-NOTHING: Final[Mapping[str, int]] = {}
 ROWS: Final = Parameter("limit", "Rows of the table.", 50, bounds=(1, 1_000))
 TABLE: Final = (listing.SORT, listing.KIND, listing.SEARCH, listing.SHOP, listing.COLUMNS)
 """What the table shows; its exports are asked for by the same."""
@@ -103,21 +102,12 @@ def with_roi(per_campaign: Sequence[Mapping[str, int]], names: Sequence[str]) ->
     return sums
 
 
-def between(campaign: Campaign, from_ms: int, to_ms: int) -> dict[str, int]:
-    """What a campaign did in the hours of ``[from_ms, to_ms)``."""
-    sums: dict[str, int] = {}
-    hours = campaign.hours
-    for hour_ms in range(from_ms, to_ms, HOUR_MS):
-        for name, value in hours.get(hour_ms, NOTHING).items():
-            sums[name] = sums.get(name, 0) + value
-    return sums
-
-
 def cards(campaigns: Sequence[Campaign], day_ms: int, until_ms: int, look: Look) -> list[Card]:
     """Today's figures; what is compared are the whole hours until ``until_ms`` of today and yesterday."""
 
     def sums(from_ms: int, to_ms: int) -> dict[str, int | Fraction]:
-        return with_roi([between(campaign, from_ms, to_ms) for campaign in campaigns], NAMES)
+        hours = range(from_ms, to_ms, HOUR_MS)
+        return with_roi([campaign.hours.summed(hours) for campaign in campaigns], NAMES)
 
     today, so_far = sums(day_ms, day_ms + DAY_MS), sums(day_ms, until_ms)
     yesterday = sums(day_ms - DAY_MS, until_ms - DAY_MS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
 from xinghe.dashboard.access import Viewer
@@ -54,7 +54,7 @@ class Lines(NamedTuple):
 
     starts: range
     known: frozenset[int]
-    windows: list[Windows]
+    windows: Sequence[Mapping[int, Mapping[str, int]]]
 
 
 def kind_of(campaign_id: str) -> Kind:

@@ -31,9 +31,48 @@ RECENT: Final = 2
 BATCH: Final = 1_000
 """So many windows are read at a time of those that are read a little later."""
 
-Windows = Mapping[int, Mapping[str, int]]
-"""The metrics of `NAMES` by the start of the window; what is unknown has no entry."""
-NOTHING: Final[Windows] = {}
+NOTHING: Final[Mapping[str, int]] = {}
+
+
+class Windows(dict[int, Mapping[str, int]]):
+    """A campaign's windows of one size: the metrics of `NAMES` by their start; what is unknown has no entry.
+
+    Most campaigns have not changed since the page before, so sums are kept until one of the windows changes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sums: dict[range, Mapping[str, int]] = {}
+
+    def put(self, start_ms: int, metrics: Mapping[str, int]) -> None:
+        """A window as it was read; none where ``metrics`` are empty."""
+        if self.get(start_ms, NOTHING) == metrics:
+            return
+        self._sums.clear()
+        if metrics:
+            self[start_ms] = metrics
+        else:
+            del self[start_ms]
+
+    def keep(self, starts: range) -> None:
+        """Let the windows go that are not among ``starts``."""
+        self._sums.clear()
+        for gone in [start for start in self if start not in starts]:
+            del self[gone]
+
+    def summed(self, starts: range) -> Mapping[str, int]:
+        """The sums of what is known of the windows with these starts."""
+        if (known := self._sums.get(starts)) is not None:
+            return known
+        sums: dict[str, int] = {}
+        for start_ms in starts:
+            for name, value in self.get(start_ms, NOTHING).items():
+                sums[name] = sums.get(name, 0) + value
+        self._sums[starts] = sums
+        return sums
+
+
+NO_WINDOWS: Final = Windows()
 
 
 class Spans:
@@ -44,14 +83,14 @@ class Spans:
         self.starts: range = range(0)
         """The starts of the windows, oldest first; none before `turn`."""
         self._reader = reader
-        self._windows: dict[str, dict[int, Mapping[str, int]]] = {}
+        self._windows: dict[str, Windows] = {}
         self._unread: set[int] = set()
         self._due: set[int] = set()
         self._partly: dict[str, None] = {}
 
     def of(self, campaign_id: str) -> Windows:
         """The windows of a campaign; one in which nothing happened is not there."""
-        return self._windows.get(campaign_id, NOTHING)
+        return self._windows.get(campaign_id, NO_WINDOWS)
 
     def is_known(self, start_ms: int) -> bool:
         """Whether the windows with this start were read of all campaigns."""
@@ -77,8 +116,7 @@ class Spans:
         self._due = (self._due & set(starts)) | new
         self.starts = starts
         for windows in self._windows.values():
-            for gone in [start for start in windows if start not in starts]:
-                del windows[gone]
+            windows.keep(starts)
 
     def all_due(self) -> None:
         """All may have changed: read everything again, a batch at a time."""
@@ -131,11 +169,10 @@ class Spans:
         ]
         found = await self._reader.metrics(wanted, NAMES)
         for (campaign_id, _, start), metrics in zip(wanted, found, strict=True):
-            windows = self._windows.setdefault(campaign_id, {})
-            if metrics:
-                windows[start] = metrics
-            else:
-                windows.pop(start, None)
+            windows = self._windows.get(campaign_id)
+            if windows is None:
+                windows = self._windows[campaign_id] = Windows()
+            windows.put(start, metrics)
 
 
 def starts_to(size: Size, last_ms: int, count: int) -> range:

@@ -15,9 +15,11 @@ from xinghe.serving import keys
 from xinghe.serving.client import text
 from xinghe.serving.errors import ServingDataError, unavailable_as_one_error
 from xinghe.serving.positions import position_of
+from xinghe.serving.script import Script
 
 PAGE: Final = 500
 """Hashes asked for in one round trip."""
+WINDOWS: Final = Script("windows.lua")
 
 
 class CampaignChange(NamedTuple):
@@ -131,11 +133,7 @@ class FunnelReader:
         found: list[dict[str, int]] = []
         for first in range(0, len(windows), PAGE):
             page = [keys.window(*window) for window in windows[first : first + PAGE]]
-            with unavailable_as_one_error(self._redis):
-                pipeline = self._redis.pipeline(transaction=False)
-                for key in page:
-                    pipeline.hmget(key, names)
-                answers = await pipeline.execute()
+            answers = await WINDOWS.run(self._redis, page, *names)
             for key, values in zip(page, answers, strict=True):
                 known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
                 found.append(_numbers(key, known))

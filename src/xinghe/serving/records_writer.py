@@ -187,7 +187,8 @@ class RecordsWriter:
             ) from error
 
     async def _run(self, step: Step, payload: Any) -> bool:
-        return await SCRIPT.run(self._redis, keys.INDEX, step, msgspec.msgpack.encode(payload)) == "applied"
+        answer = await SCRIPT.run(self._redis, [keys.INDEX], step, msgspec.msgpack.encode(payload))
+        return text(answer) == "applied"
 
 
 class _Effective(msgspec.Struct):

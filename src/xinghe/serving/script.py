@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from xinghe.serving.client import text
 from xinghe.serving.errors import unavailable_as_one_error
 
 
@@ -21,14 +21,13 @@ class Script:
         # The name under which Redis keeps a script; SHA-1 is Redis' choice.
         self._sha = hashlib.sha1(self._lua.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, redis: Redis, key: str, *arguments: Any) -> str:
+    async def run(self, redis: Redis, keys: Sequence[str], *arguments: Any) -> Any:
         """Call it; send it whole where Redis does not know it (yet, or after a restart).
 
         Raises ``ServingUnavailableError``.
         """
         with unavailable_as_one_error(redis):
             try:
-                answer = await redis.evalsha(self._sha, 1, key, *arguments)
+                return await redis.evalsha(self._sha, len(keys), *keys, *arguments)
             except NoScriptError:
-                answer = await redis.eval(self._lua, 1, key, *arguments)
-        return text(answer)
+                return await redis.eval(self._lua, len(keys), *keys, *arguments)

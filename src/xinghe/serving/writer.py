@@ -146,4 +146,5 @@ class FunnelWriter:
 
     async def _run(self, step: Step, sequence: int, payload: bytes) -> str:
         known = self._known or 0
-        return await SCRIPT.run(self._redis, self._key, step, self._incarnation, sequence, known, payload)
+        answer = await SCRIPT.run(self._redis, [self._key], step, self._incarnation, sequence, known, payload)
+        return text(answer)

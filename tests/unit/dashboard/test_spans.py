@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xinghe.dashboard import spans as module
-from xinghe.dashboard.spans import RECENT, Spans, starts_to
+from xinghe.dashboard.spans import RECENT, Spans, Windows, starts_to
 from xinghe.domain.windows import MINUTE_MS, Size
 from xinghe.serving import FunnelReader, ServingUnavailableError
 
@@ -152,3 +154,30 @@ async def test_all_at_once_reads_new_campaigns_whole(reader: FakeReader) -> None
     assert views(spans, "c") == {minute: minute for minute in range(10)}
     spans.forget("c")
     assert views(spans, "c") == {}
+
+
+METRICS = st.dictionaries(st.sampled_from(["views", "likes"]), st.integers(0, 3), max_size=2)
+STARTS = st.builds(range, st.integers(0, 5), st.integers(0, 6))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), METRICS) | STARTS, max_size=30))
+def test_sums_are_those_of_the_windows_as_they_are(steps: list[tuple[int, dict[str, int]] | range]) -> None:
+    """A window is put, or those out of a range are let go; after each step every sum is as counted anew."""
+    windows = Windows()
+    kept: dict[int, dict[str, int]] = {}
+    for step in steps:
+        if isinstance(step, range):
+            windows.keep(step)
+            kept = {start: metrics for start, metrics in kept.items() if start in step}
+        else:
+            windows.put(*step)
+            kept[step[0]] = step[1]
+        assert windows == {start: metrics for start, metrics in kept.items() if metrics}
+        for starts in (range(6), range(2, 4), range(0, 6, 2)):
+            found = [kept[start] for start in starts if start in kept]
+            expected = {
+                name: sum(metrics.get(name, 0) for metrics in found)
+                for name in ("views", "likes")
+                if any(name in metrics for metrics in found)
+            }
+            assert windows.summed(starts) == expected
