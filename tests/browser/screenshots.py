@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import click
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import CHROMIUM
 from tests.browser.stack import Stack, running
@@ -44,19 +44,31 @@ SHOTS: Final = (
 )
 
 
-def shoot(browser: Browser, stack: Stack, shot: Shot) -> None:
-    """Take one picture."""
-    width, height = shot.size
-    context = browser.new_context(
-        locale="en-US",
-        color_scheme=shot.theme,
-        viewport={"width": width, "height": height},
-        reduced_motion="reduce",
-    )
-    page = context.new_page()
+def signed_in(browser: Browser, stack: Stack, **options: Any) -> Page:
+    """A page of a new viewer, in English."""
+    page = browser.new_context(locale="en-US", reduced_motion="reduce", **options).new_page()
     page.goto(f"{stack.address}/login#{stack.token}")
     page.locator("form button").first.click()
     page.wait_for_selector("nav")
+    return page
+
+
+def acknowledge(browser: Browser, stack: Stack) -> None:
+    """Have an alert acknowledged, as on a usual day."""
+    page = signed_in(browser, stack)
+    page.goto(f"{stack.address}/alerts")
+    alert = page.locator("ul.alerts > li").last
+    alert.locator("summary").click()
+    alert.locator("textarea").fill("Bid halved at noon, the merchant knows.")
+    alert.locator("form button").click()
+    page.wait_for_selector(".seen")
+    page.context.close()
+
+
+def shoot(browser: Browser, stack: Stack, shot: Shot) -> None:
+    """Take one picture."""
+    width, height = shot.size
+    page = signed_in(browser, stack, color_scheme=shot.theme, viewport={"width": width, "height": height})
     page.goto(stack.address + stack.pages()[shot.page])
     # Charts are drawn once their script has run; the animation is off.
     page.wait_for_function(
@@ -64,7 +76,7 @@ def shoot(browser: Browser, stack: Stack, shot: Shot) -> None:
     )
     page.wait_for_timeout(500)
     page.screenshot(path=shot.file, full_page=shot.is_whole)
-    context.close()
+    page.context.close()
     click.echo(f"{shot.file.relative_to(DOCS.parent)}: {shot.file.stat().st_size // 1000} kB")
 
 
@@ -76,6 +88,7 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        acknowledge(browser, stack)
         for shot in SHOTS:
             shoot(browser, stack, shot)
         browser.close()

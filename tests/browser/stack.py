@@ -19,12 +19,29 @@ from xinghe.processes import stop_child
 CAMPAIGNS = 6
 DAYS = 24
 """Enough for guarantees to be settled."""
+RULES = """
+[[rule]]
+name = "roi-below-3"
+kind = "roi_below"
+ratio = 3.0
+basis = "net"
+window = "total"
+orders_min = 1
+
+[[rule]]
+name = "data-late"
+kind = "data_late"
+minutes = 10
+severity = "critical"
+"""
+"""Alerts that such traffic raises: its events end half an hour ago."""
 
 
 class Stack(NamedTuple):
     """What runs: ``address`` of the dashboard, a token for all shops, and one for the shop ``shop_id`` alone."""
 
     stream: Stream
+    rules: Path
     address: str
     token: str
     shop_token: str
@@ -61,7 +78,10 @@ def running(folder: Path) -> Iterator[Stack]:
     """Start everything, have it work off `DAYS` days, and check them by the audit; all of it is stopped at the end."""
     with ExitStack() as open_until_end:
         stream = open_until_end.enter_context(Stream(folder, PAST_TOPICS))
-        supervisor = open_until_end.enter_context(supervised(stream, "w1"))
+        rules = folder / "rules.toml"
+        rules.write_text(RULES)
+        options = ("--alert-rules", str(rules))
+        supervisor = open_until_end.enter_context(supervised(stream, "w1", options=options))
         index_log = folder / "index.log"
         index = stream.start("index", "--instance", "index", out=index_log, err=index_log)
         open_until_end.callback(stop_child, index, 10)
@@ -71,7 +91,7 @@ def running(folder: Path) -> Iterator[Stack]:
             watch=supervisor.watch,
         )
         assert simulated.exit_code == 0, simulated.err
-        stream.audit(watch=supervisor.watch)
+        stream.audit(*options, watch=supervisor.watch)
         with stream.redis() as redis:
             wait_until(
                 lambda: (
@@ -82,11 +102,11 @@ def running(folder: Path) -> Iterator[Stack]:
             )
             shops = cast("dict[str, str]", redis.hgetall("xinghe:campaigns:shops"))
             shop_id = shops[busiest(redis)]
-        yield open_until_end.enter_context(_dashboard(stream, shop_id))
+        yield open_until_end.enter_context(_dashboard(stream, rules, shop_id))
 
 
 @contextmanager
-def _dashboard(stream: Stream, shop_id: str) -> Iterator[Stack]:
+def _dashboard(stream: Stream, rules: Path, shop_id: str) -> Iterator[Stack]:
     token, shop_token = new_token(), new_token()
     access = stream.folder / "access.toml"
     access.write_text(
@@ -100,7 +120,7 @@ def _dashboard(stream: Stream, shop_id: str) -> Iterator[Stack]:
     try:
         wait_until(lambda: "http://" in log.read_text(), 30, "the dashboard says where it is")
         address = re.findall(r"http://[\d.:]+", log.read_text())[0]
-        yield Stack(stream, address, token, shop_token, shop_id)
+        yield Stack(stream, rules, address, token, shop_token, shop_id)
     finally:
         stop_child(process, 10)
 

@@ -100,7 +100,7 @@ def test_a_change_is_on_the_screen_without_loading_the_page(open_page: Open, sta
     with stack.stream.traffic(400, 77, "--campaigns", "6"):
         expect(page.locator(".card .figure").first).not_to_have_text(before, timeout=60_000)
     assert page.evaluate("window.isTheSamePage") is True
-    stack.stream.audit()
+    stack.stream.audit("--alert-rules", str(stack.rules))
     with stack.stream.redis() as redis:
         campaign_id = busiest(redis)
     wait_until(
@@ -130,6 +130,19 @@ def test_while_redis_is_away_the_last_figures_stay_and_are_called_old(open_page:
         60,
         "the figures are back on the page",
     )
+
+
+def test_an_alert_is_acknowledged_with_a_note(open_page: Open, stack: Stack) -> None:
+    page = open_page("/alerts", token=stack.shop_token)
+    alert = page.locator("ul.alerts > li").first
+    alert.locator("summary").click()
+    alert.locator("textarea").fill("<b>seen</b> & called")
+    alert.locator("form button").click()
+    expect(page.locator(".seen blockquote")).to_have_text("<b>seen</b> & called")
+    expect(page.locator(".seen p")).to_contain_text("lily")
+    with stack.stream.redis() as redis:
+        (told,) = cast("list[str]", redis.hvals("xinghe:alerts:acknowledged"))
+    assert "<b>seen</b> & called" in told
 
 
 def test_a_viewer_of_one_shop_sees_nothing_of_another(open_page: Open, stack: Stack) -> None:

@@ -18,7 +18,7 @@ from xinghe.dashboard.updates import Updates
 
 SESSION_KEY: Final = "key"
 PARTS_MAX: Final = 1_000
-PART_S: Final = 0.4
+PART_S: Final = 0.25
 """A part is made anew at most so often; with the half second between two events a change is on the screen within one."""
 
 
