@@ -36,7 +36,7 @@ def test_tasks_of_a_first_stage_that_have_started_nearly_together_start_together
         + pause_s(
             interval_s=INTERVAL_S,
             since_s=now_s - (clock_s + offset_s),
-            took_s=0.06,
+            took_s=0.07,
             follows=False,
             clock_s=now_s,
         )
