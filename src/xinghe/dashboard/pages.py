@@ -21,6 +21,7 @@ from xinghe.dashboard.look import CHOICES, look_of
 from xinghe.dashboard.parameters import values
 from xinghe.dashboard.security import csrf_token
 from xinghe.dashboard.state import SignInError, now_ms, state_of, viewer_of
+from xinghe.domain.dates import period_dates
 
 COMPRESSION: Final = 5
 """Of live parts, a tenth of their size then. They hold no secret that the size could tell."""
@@ -39,6 +40,7 @@ _ENVIRONMENT.globals.update(
     UNKNOWN=numbers.UNKNOWN,
 )
 _ENVIRONMENT.filters["path"] = lambda text: quote(text, safe="")
+_ENVIRONMENT.filters["period_dates"] = period_dates
 
 
 def routes() -> list[Route]:

@@ -69,5 +69,18 @@ def days_from(first_day: int, days: int) -> str:
     return f"{date_of(first_day)}+{days}d"
 
 
+def period_dates(period: str) -> str:
+    """A period of the ledger as people read it: the first and the last day of one by `days_from`, any other as it is.
+
+    >>> period_dates("2026-11-28+7d"), period_dates("2026-11-28+1d"), period_dates("2026-11")
+    ('2026-11-28 \u2013 2026-12-04', '2026-11-28', '2026-11')
+    """
+    first, plus, days = period.removesuffix("d").partition("+")
+    if not plus:
+        return period
+    last = date_of(day_of(first) + int(days) - 1)
+    return first if last == first else f"{first} \u2013 {last}"
+
+
 def _date(day: int) -> date:
     return date.fromordinal(day + _BEFORE_DAY_1)

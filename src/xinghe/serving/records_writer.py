@@ -8,6 +8,7 @@ before such a call, to decide what to write, is therefore still so when it is wr
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from heapq import nlargest
 from itertools import chain
 from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
@@ -216,14 +217,11 @@ def _by_reason(letters: Iterable[DeadLetterSample]) -> list[tuple[str, int, list
     by_reason: dict[str, list[DeadLetterSample]] = {}
     for letter in letters:
         by_reason.setdefault(letter.reason, []).append(letter)
-    return [
-        (
-            reason,
-            len(samples),
-            [
-                (sample.time_ms, msgspec.json.encode(sample).decode())
-                for sample in sorted(samples, key=lambda sample: sample.time_ms)[-SAMPLES:]
-            ],
-        )
-        for reason, samples in by_reason.items()
-    ]
+    return [(reason, len(samples), _last(samples)) for reason, samples in by_reason.items()]
+
+
+def _last(samples: Sequence[DeadLetterSample]) -> list[tuple[int, str]]:
+    """Those of the latest times, with the time; of one time those that are last as text, as the script has it."""
+    oldest_ms = nlargest(SAMPLES, (sample.time_ms for sample in samples))[-1]
+    late = (sample for sample in samples if sample.time_ms >= oldest_ms)
+    return nlargest(SAMPLES, ((sample.time_ms, msgspec.json.encode(sample).decode()) for sample in late))

@@ -151,6 +151,21 @@ async def test_an_order_goes_with_its_age_and_the_later_of_two_keeps_both(
     assert await redis.hlen(keys.order("o1")) == 3
 
 
+async def test_the_last_samples_do_not_depend_on_how_letters_are_batched_even_of_one_time(
+    redis: Redis, records: RecordsWriter, reader: RecordsReader
+) -> None:
+    letters = [letter(1_000 + number % 2, offset=number * 7 % 60) for number in range(60)]
+    at_once = RecordsWrite(letters=letters)
+    assert await write(records, LETTERS, None, 60, at_once)
+    found = (await reader.dead_letters()).samples
+    await redis.flushall()
+    for first in range(0, 60, 7):
+        some = RecordsWrite(letters=letters[first : first + 7])
+        assert await write(records, LETTERS, first or None, first + 7, some)
+    assert (await reader.dead_letters()).samples == found
+    assert {sample.time_ms for sample in found["invalid"]} == {1_001}
+
+
 async def test_the_last_samples_are_those_of_the_latest_times_whichever_partition_was_read_first(
     records: RecordsWriter, reader: RecordsReader
 ) -> None:
