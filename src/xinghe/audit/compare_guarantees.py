@@ -1,12 +1,13 @@
 """Where each guarantee is said to stand, in the topic and in Redis, against the recomputation (ARCHITECTURE.md, R23).
 
-Compared are the figures, the forecast, and what came of it. A position is told anew where something changed, so that what depends on the time
-alone (days that are left, whether it is settled) may be behind.
+Compared are the figures, the forecast, the gates, and what came of it. A position is told anew where something changed, so that what depends on the
+time alone (days that are left, whether it is settled) may be behind: it must be right for the day that the record says it is of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -14,7 +15,7 @@ from aiokafka import ConsumerRecord
 
 from xinghe.audit.findings import Difference, Findings
 from xinghe.audit.forecast import expected_forecast
-from xinghe.audit.guarantee import ORDER_MICROS, first_days, outcome, settlement_day
+from xinghe.audit.guarantee import ORDER_MICROS, Outcome, first_days, outcome
 from xinghe.audit.money import day_text
 from xinghe.audit.money_facts import MoneyFacts
 from xinghe.domain.counted import day_number, day_start_ms
@@ -92,7 +93,23 @@ class GuaranteeComparison:
         yield from _differing(self._expected.get(campaign_id), position)
         if position is not None and campaign_id in self._ends:
             yield from _of_outcome(self._ends[campaign_id], position)
+            yield from self._of_day(campaign_id, position)
             yield from self._of_forecast(campaign_id, position)
+
+    def _of_day(self, campaign_id: str, found: Mapping[str, Any]) -> Iterator[Wrong]:
+        """Status and gates are those of the day that is told by how many are left, which has come."""
+        facts, days_left = self._facts[campaign_id], found.get("days_left")
+        begun = outcome(facts, first_days(facts)[-1], None)
+        over_day = begun.settlement_day - (days_left if isinstance(days_left, int) else 0)
+        if not isinstance(days_left, int) or days_left < 0 or over_day >= self._last_today:
+            yield "days_left", f"at least {max(begun.settlement_day - self._last_today + 1, 0)}", days_left
+            return
+        for name, expected in (("status", status_on(begun, over_day)), ("gates", gates_on(begun, over_day))):
+            told = found.get(name)
+            if name == "gates" and isinstance(told, list):
+                told = {gate.get("name"): gate.get("state") for gate in told}
+            if told != expected:
+                yield name, expected, told
 
     def _of_forecast(self, campaign_id: str, found: Mapping[str, Any]) -> Iterator[Wrong]:
         """The forecast is that of the day of the watermark, or of a later one up to that of the clock."""
@@ -126,14 +143,62 @@ def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
     first_day = begun[-1]
     found = outcome(facts, first_day, None)
     has_spend = any(facts.reports_by_day.get(day) for day in range(first_day, found.last_observed_day + 1))
+    promise = found.promise
     return {
         "first_day": day_text(first_day),
+        "last_observed_day": day_text(found.last_observed_day),
+        "settlement_day": day_text(found.settlement_day),
+        "measure": promise.measure,
+        "conversion": promise.conversion,
+        "basis": promise.basis,
+        "form": promise.form,
+        "target_roi_micros": _micros(found.target) if promise.measure == "roi" else None,
+        "bid_fen": int(found.target) if promise.measure == "cost" else None,
+        "hours_reported": facts.hours_reported(first_day, found.last_observed_day),
+        "hours": 24 * promise.observation_days,
         "spend_fen": found.spend_fen if has_spend else None,
         "gmv_fen": found.gmv_fen,
         "refund_fen": found.refund_fen,
-        "conversions_micros": int(found.conversions * ORDER_MICROS),
+        "conversions_micros": _micros(found.conversions),
         "earned_fen": found.earned.__floor__(),
+        "roi_micros": _micros(Fraction(found.gmv_fen, found.spend_fen)) if found.spend_fen else None,
+        "roi_net_micros": (
+            _micros(Fraction(found.gmv_fen - found.refund_fen, found.spend_fen)) if found.spend_fen else None
+        ),
+        "cost_per_conversion_fen": (
+            (found.spend_fen / found.conversions).__floor__() if has_spend and found.conversions > 0 else None
+        ),
+        "shortfall_fen": found.shortfall_fen,
         "expected_payout_fen": found.paid_fen,
+    }
+
+
+def _micros(number: Fraction) -> int:
+    return (number * ORDER_MICROS).__floor__()
+
+
+def status_on(found: Outcome, over_day: int) -> str:
+    """The status once ``over_day`` is over."""
+    if over_day < found.first_day - 1:
+        return "planned"
+    if over_day < found.last_observed_day:
+        return "observing"
+    return "waiting" if over_day < found.settlement_day else "settled"
+
+
+def gates_on(found: Outcome, over_day: int) -> dict[str, str]:
+    """The state of each gate by all that is known, once ``over_day`` is over."""
+    may_change = over_day < found.settlement_day
+
+    def state(holds: bool) -> str:
+        return "holds" if holds else "not_yet" if may_change else "broken"
+
+    return {
+        "edits": "broken" if found.is_void else "holds",
+        "conversions": state(found.conversions >= found.promise.conversions_min),
+        "trigger": state(found.is_triggered),
+        "observation": "holds" if over_day >= found.last_observed_day else "not_yet",
+        "settlement": "not_yet" if may_change else "holds",
     }
 
 
@@ -150,7 +215,7 @@ def expected_end(facts: MoneyFacts) -> End:
     found = outcome(facts, first_day, None)
     if found.voided_ms is not None:
         return End("void", found.voided_ms)
-    since_ms = day_start_ms(settlement_day(facts, first_day) + 1)
+    since_ms = day_start_ms(found.settlement_day + 1)
     return End("paid" if found.paid_fen else "unpaid", since_ms)
 
 

@@ -52,6 +52,10 @@ class Outcome(NamedTuple):
     voided_ms: int | None
     """When an edit was one too many."""
     is_triggered: bool
+    target: Fraction
+    """That of the last observed day: a ROI, or a bid in fen."""
+    shortfall_fen: int
+    """The payout without cap and gates."""
     payout_fen: int
     paid_fen: int
 
@@ -64,6 +68,11 @@ class Outcome(NamedTuple):
     def last_observed_day(self) -> int:
         """The last day that is observed."""
         return self.first_day + self.promise.observation_days - 1
+
+    @property
+    def settlement_day(self) -> int:
+        """The day at whose end it is settled."""
+        return self.first_day + self.promise.settlement_day - 1
 
 
 class Credit(NamedTuple):
@@ -135,8 +144,8 @@ def outcome(facts: MoneyFacts, first_day: int, known_day: int | None) -> Outcome
         is_triggered = earned * 100 < promise.trigger_percent * spend_fen
     else:
         is_triggered = spend_fen * 100 > promise.trigger_percent * earned
-    payout_fen = max(0, (spend_fen - Fraction(promise.payout_percent, 100) * earned).__floor__())
-    payout_fen = min(payout_fen, spend_fen)
+    shortfall_fen = max(0, (spend_fen - Fraction(promise.payout_percent, 100) * earned).__floor__())
+    payout_fen = min(shortfall_fen, spend_fen)
     if promise.cap_fen is not None:
         payout_fen = min(payout_fen, promise.cap_fen)
     is_paid = is_triggered and conversions >= promise.conversions_min and voided_ms is None
@@ -150,6 +159,8 @@ def outcome(facts: MoneyFacts, first_day: int, known_day: int | None) -> Outcome
         conversions=conversions,
         voided_ms=voided_ms,
         is_triggered=is_triggered,
+        target=_target(_terms_of_day(facts, guarantee, last_day, first_day).guarantee),
+        shortfall_fen=shortfall_fen,
         payout_fen=payout_fen,
         paid_fen=payout_fen if is_paid else 0,
     )

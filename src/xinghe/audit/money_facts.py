@@ -64,6 +64,11 @@ class MoneyFacts:
                     hours[event.hour_start_ms] = max(report, hours.get(event.hour_start_ms, report))
         return sum(spend_fen for _, _, spend_fen in hours.values())
 
+    def hours_reported(self, first_day: int, last_day: int) -> int:
+        """How many hours of the days have a report by now."""
+        days = range(first_day, last_day + 1)
+        return len({told.event.hour_start_ms for day in days for told in self.reports_by_day.get(day, ())})
+
     def report_day(self, report: SpendReport) -> int:
         """The day from which on a report is known."""
         reported_day = day_number(report.reported_ms - REPORTING_MS - self._anchor_ms)

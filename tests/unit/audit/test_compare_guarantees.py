@@ -14,23 +14,53 @@ from xinghe.audit.compare_guarantees import (
     GuaranteeComparison,
     expected_end,
     expected_position,
+    gates_on,
+    status_on,
 )
 from xinghe.audit.findings import Findings
+from xinghe.audit.guarantee import first_days, outcome
 from xinghe.audit.money_facts import MoneyFacts
+from xinghe.domain.counted import day_number
 from xinghe.domain.terms import QianchuanRoi
 
+DAY_0 = day_number(at_ms(0))
 ROI = QianchuanRoi(at_ms(0), 2.0)
 FACTS = facts([setting(0, guarantee=ROI)], [spent(0, 1_000)], credit(0, 0, 501, 10, {1: 3}))
 POSITION: dict[str, Any] = {
     "first_day": "2026-11-01",
+    "last_observed_day": "2026-11-03",
+    "settlement_day": "2026-11-05",
+    "measure": "roi",
+    "conversion": "orders",
+    "basis": "gross",
+    "form": "credit",
+    "target_roi_micros": 2_000_000,
+    "bid_fen": None,
+    "hours_reported": 1,
+    "hours": 72,
     "spend_fen": 1_000,
     "gmv_fen": 501,
     "refund_fen": 3,
     "conversions_micros": 10_000_000,
     "earned_fen": 250,
+    "roi_micros": 501_000,
+    "roi_net_micros": 498_000,
+    "cost_per_conversion_fen": 100,
+    "shortfall_fen": 749,
     "expected_payout_fen": 749,
 }
 TOO_LITTLE = {"forecast": "too_little_data"}
+
+
+def of_day(of: MoneyFacts, watermark_ms: int) -> dict[str, Any]:
+    """What of a position depends on the day."""
+    begun = outcome(of, first_days(of)[-1], None)
+    over_day = day_number(watermark_ms) - 1
+    gates = [
+        {"name": name, "state": state, "reason": ""} for name, state in gates_on(begun, over_day).items()
+    ]
+    days_left = max(begun.settlement_day - over_day, 0)
+    return {"days_left": days_left, "status": status_on(begun, over_day), "gates": gates}
 
 
 def differences(
@@ -42,8 +72,9 @@ def differences(
 ) -> list[str]:
     found = FoundPositions()
     if position is not None:
-        told = position if isinstance(position, bytes) else orjson.dumps(TOO_LITTLE | position)
-        found.last["c1"] = told
+        if isinstance(position, dict):
+            position = orjson.dumps(TOO_LITTLE | of_day(of, watermark_ms) | position)
+        found.last["c1"] = position
     as_text = (
         {}
         if in_redis is None
@@ -56,7 +87,7 @@ def differences(
 
 def test_what_is_right_has_no_difference() -> None:
     assert expected_position(FACTS) == POSITION
-    more = {"status": "observing", "gates": [], "payout_fen": 749}
+    more = {"outcome_reason": "as it is", "payout_fen": 749}
     assert differences(POSITION | more, POSITION | more) == []
     assert differences(POSITION | {"payout_fen": None}, POSITION) == []
 
@@ -91,6 +122,61 @@ def test_what_came_of_it_may_be_open_but_not_another(gmv_fen: int, outcome: str)
     for wrong in ({"outcome": "void"}, {"outcome_since_ms": at_ms(4)}, {"outcome_since_ms": None}):
         assert differences(right | wrong, right, of=one) == ["campaign c1: outcome"]
         assert differences(right, right | wrong, of=one) == ["xinghe:campaign:c1:guarantee: outcome"]
+
+
+GATES = {
+    "edits": "holds",
+    "conversions": "holds",
+    "trigger": "holds",
+    "observation": "not_yet",
+    "settlement": "not_yet",
+}
+
+
+@pytest.mark.parametrize(
+    ("day", "status", "changed"),
+    [
+        (-1, "planned", {}),
+        (0, "observing", {}),
+        (2, "observing", {}),
+        (3, "waiting", {"observation": "holds"}),
+        (4, "waiting", {"observation": "holds"}),
+        (5, "settled", {"observation": "holds", "settlement": "holds"}),
+        (99, "settled", {"observation": "holds", "settlement": "holds"}),
+    ],
+)
+def test_gates_and_status_are_those_of_the_day_that_is_told(
+    day: int, status: str, changed: dict[str, str]
+) -> None:
+    states = GATES | changed
+    gates = [{"name": name, "state": state, "reason": "why"} for name, state in states.items()]
+    right = POSITION | {"status": status, "gates": gates, "days_left": max(5 - day, 0)}
+    assert differences(right, POSITION, watermark_ms=at_ms(max(day, 1))) == []
+    assert differences(right, POSITION, watermark_ms=at_ms(99)) == [], "it may be behind"
+    assert differences(right | {"status": "over"}, POSITION, watermark_ms=at_ms(99)) == [
+        "campaign c1: status"
+    ]
+    for gate in gates:
+        gate["state"], before = "broken", gate["state"]
+        assert differences(right, POSITION, watermark_ms=at_ms(99)) == ["campaign c1: gates"]
+        gate["state"] = before
+    if day > 1:
+        ahead = differences(right, POSITION, watermark_ms=at_ms(min(day, 5) - 1))
+        assert ahead == ["campaign c1: days_left"], "no day is over before it is"
+
+
+def test_gates_are_broken_once_nothing_can_change_them() -> None:
+    short = outcome(
+        facts([setting(0, guarantee=ROI)], [spent(0, 1_000)], credit(0, 0, 1_600, 9)), DAY_0, None
+    )
+    for over_day, state in ((DAY_0 + 3, "not_yet"), (DAY_0 + 4, "broken")):
+        gates = gates_on(short, over_day)
+        assert (gates["edits"], gates["conversions"], gates["trigger"]) == ("holds", state, state)
+
+
+@pytest.mark.parametrize("days_left", [None, -1, "4", 1.5])
+def test_days_left_must_be_told(days_left: Any) -> None:
+    assert differences(POSITION | {"days_left": days_left}, POSITION) == ["campaign c1: days_left"]
 
 
 def test_what_is_void_must_say_so_and_since_when() -> None:
