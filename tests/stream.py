@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError
 from redis import Redis
 
 from streams.settings import ENV_PREFIX
@@ -197,7 +198,14 @@ async def _rewind(kafka: str) -> None:
             TopicPartition(topic, number) for topic in SOURCE_EVENTS for number in range(PARTITIONS_DEFAULT)
         ]
         consumer.assign(partitions)
-        await consumer.commit(dict.fromkeys(partitions, 0))
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await consumer.commit(dict.fromkeys(partitions, 0))
+                    break
+                except CommitFailedError:
+                    # A worker that ended in a hurry is a member of the group until its session has run out.
+                    await asyncio.sleep(0.5)
     finally:
         await consumer.stop()
 

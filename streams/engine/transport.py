@@ -6,7 +6,7 @@ what the client's parser made: one message per task and fetch.
 Slices of one task (the same partition number of all topics of a stage) are handed on in the order of their records'
 timestamps, and none goes on for longer than `SLICE_SPAN_MS` past the beginning of the next, so that a small topic does not
 run hours ahead of a large one while both catch up. A topic that has more to read but nothing here yet holds back the
-others for at most `ALIGN_WAIT_S`.
+others for at most `ALIGN_WAIT_S`, and then no more until it delivers.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ are weeks: handed on at once, they would take the watermark so far ahead that th
 booked without them."""
 FETCH_RECORDS = 8_000
 """Records handed to the event loop's thread at a time, since each crossing costs as much as some ten records."""
-ALIGN_WAIT_S = 0.5
-"""How long a partition that lags but has delivered nothing may hold back the others of its task."""
+ALIGN_WAIT_S = 5.0
+"""How long a partition that lags but has delivered nothing may hold back the others of its task: more than a busy broker takes."""
+LOOK_S = 0.125
+"""How often it is looked at whether that has passed."""
 
 
 def _raw_record(_tp: TopicPartition, record: Record) -> Record:
@@ -57,6 +59,7 @@ class Slices:
         self._heads: dict[TP, list[Record]] = {}
         self._read_to: dict[TP, int] = {}
         self._waiting_since: dict[tuple[str, int], float] = {}
+        self._given_up: set[TP] = set()
         self.epoch = 0
 
     def clear(self) -> None:
@@ -65,6 +68,7 @@ class Slices:
         self._heads.clear()
         self._read_to.clear()
         self._waiting_since.clear()
+        self._given_up.clear()
 
     def fill(self, fetcher: Any, active: set[TP]) -> None:
         """Take a slice from each partition that has fetched data and no slice here."""
@@ -93,19 +97,21 @@ class Slices:
     def take(self, consumer: Any, active: set[TP], *, now_s: float) -> list[Batch]:
         """Remove and answer the slices that are due: the oldest of each task."""
         tasks: dict[tuple[str, int], list[TP]] = defaultdict(list)
-        lagging: set[tuple[str, int]] = set()
+        lagging: dict[tuple[str, int], set[TP]] = defaultdict(set)
         for tp in active:
             task = (self._stage_of_topic[tp.topic], tp.partition)
             if tp in self._heads:
                 tasks[task].append(tp)
-            elif _is_lagging(consumer, tp):
-                lagging.add(task)
+                self._given_up.discard(tp)
+            elif tp not in self._given_up and _is_lagging(consumer, tp):
+                lagging[task].add(tp)
         due: list[Batch] = []
         for task, tps in tasks.items():
             if task in lagging:
                 since = self._waiting_since.setdefault(task, now_s)
                 if now_s - since < ALIGN_WAIT_S:
                     continue
+                self._given_up |= lagging[task]
             self._waiting_since.pop(task, None)
             first, *others = sorted(tps, key=self._turn)
             due.append(Batch(first.topic, first.partition, self._cut(first, others), self.epoch))
@@ -229,7 +235,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
                     continue
                 if taken or now_s >= deadline:
                     break
-                pause_s = ALIGN_WAIT_S / 4 if slices.has_heads() else deadline - now_s
+                pause_s = LOOK_S if slices.has_heads() else deadline - now_s
                 waiter = fetcher._create_fetch_waiter()
                 await asyncio.wait([waiter], timeout=pause_s)
                 waiter.cancel()

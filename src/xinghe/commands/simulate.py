@@ -114,6 +114,12 @@ SECONDS_PER_DAY = 86_400
     help="Spend reports that are revised days later, with --days-per-second.",
 )
 @click.option(
+    "--links/--no-links",
+    default=DEFAULTS.links,
+    show_default=True,
+    help="Whether some people have several ids, and links say so.",
+)
+@click.option(
     "--truth",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write what was sent to this file, as JSON.",

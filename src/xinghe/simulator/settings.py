@@ -20,6 +20,7 @@ class SimulatorSettings:
     ``days_long``: the run is one of days, so that guarantees, matches and shares are settled in it: spend is reported when
     its hour is over, settings change by the day, and what takes days is waited for.
     ``late_revision_share``: spend reports that are revised days later, in a run of days.
+    ``links``: some people have several ids, and links say so.
 
     Raises ``ValueError`` that names setting, value and what would be right.
     """
@@ -34,6 +35,7 @@ class SimulatorSettings:
     history_days: int = 30
     days_long: bool = False
     late_revision_share: float = 0.02
+    links: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what the model cannot do."""

@@ -134,9 +134,13 @@ def test_a_lagging_partition_without_data_holds_the_others_back_for_a_while(
     assert taken(slices, broker, now_s=100.0) == []
     assert taken(slices, broker, now_s=100.0 + ALIGN_WAIT_S * 0.9) == []
     assert [batch.topic for batch in taken(slices, broker, now_s=100.0 + ALIGN_WAIT_S)] == ["large"]
-    # The next slice waits anew.
+    # The next slice does not wait for it again, before it has delivered.
     broker.fetched(LARGE, 51)
-    assert taken(slices, broker, now_s=101.0) == []
+    assert [batch.topic for batch in taken(slices, broker, now_s=106.0)] == ["large"]
+    broker.fetched(SMALL, 40, lag=1)
+    assert [batch.topic for batch in taken(slices, broker, now_s=107.0)] == ["small"]
+    broker.fetched(LARGE, 52)
+    assert taken(slices, broker, now_s=108.0) == []
 
 
 def test_once_the_lagging_partition_delivers_the_older_goes_first(slices: Slices, broker: Broker) -> None:
