@@ -11,6 +11,7 @@ from xinghe.dashboard import numbers
 from xinghe.dashboard.access import Viewer
 from xinghe.dashboard.charts import Chart, Role, Series, series
 from xinghe.dashboard.downloads import has_parquet
+from xinghe.dashboard.gate_words import gate_words
 from xinghe.dashboard.look import Figure, Look
 from xinghe.dashboard.overview import CARDS, STEPS, steps
 from xinghe.dashboard.parameters import linker
@@ -138,6 +139,7 @@ async def page(
         "lags": lags(metrics, look),
         "spend": spend(days or [], target(position, settings), look),
         "position": position,
+        "gates": [] if position is None else gate_words(position, settings, look),
         "coupons": [(name, look.of(name, metrics)) for name in COUPON_NAMES]
         if metrics.get("coupon_claims") or metrics.get("coupon_redemptions")
         else [],
