@@ -68,6 +68,7 @@ class GuaranteeComparison:
         self._facts = facts
         self._today = day_number(watermark_ms)
         self._last_today = day_number(max(now_ms, watermark_ms))
+        self._newest = {campaign_id: newest(facts[campaign_id]) for campaign_id in self._expected}
         self._ends = {campaign_id: expected_end(facts[campaign_id]) for campaign_id in self._expected}
 
     def compare(
@@ -98,18 +99,16 @@ class GuaranteeComparison:
 
     def _of_day(self, campaign_id: str, found: Mapping[str, Any]) -> Iterator[Wrong]:
         """Status and gates are those of the day that is told by how many are left, which has come."""
-        facts, days_left = self._facts[campaign_id], found.get("days_left")
-        begun = outcome(facts, first_days(facts)[-1], None)
-        over_day = begun.settlement_day - (days_left if isinstance(days_left, int) else 0)
-        if not isinstance(days_left, int) or days_left < 0 or over_day >= self._last_today:
-            yield "days_left", f"at least {max(begun.settlement_day - self._last_today + 1, 0)}", days_left
+        guarantee, days_left = self._newest[campaign_id], found.get("days_left")
+        least = max(guarantee.settlement_day - self._last_today + 1, 0)
+        if not isinstance(days_left, int) or days_left < least:
+            yield "days_left", f"at least {least}", days_left
             return
-        for name, expected in (("status", status_on(begun, over_day)), ("gates", gates_on(begun, over_day))):
-            told = found.get(name)
-            if name == "gates" and isinstance(told, list):
-                told = {gate.get("name"): gate.get("state") for gate in told}
-            if told != expected:
-                yield name, expected, told
+        over_day = guarantee.settlement_day - days_left
+        if found.get("status") != (status := status_on(guarantee, over_day)):
+            yield "status", status, found.get("status")
+        if (told := _states(found.get("gates"))) != (states := gates_on(guarantee, over_day)):
+            yield "gates", states, told
 
     def _of_forecast(self, campaign_id: str, found: Mapping[str, Any]) -> Iterator[Wrong]:
         """The forecast is that of the day of the watermark, or of a later one up to that of the clock."""
@@ -137,13 +136,11 @@ class GuaranteeComparison:
 
 def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
     """The figures of a campaign's newest guarantee by all that is known; ``None`` where its newest setting has none."""
-    begun = first_days(facts)
-    if not begun or facts.settings[-1].guarantee is None:
+    if not first_days(facts) or facts.settings[-1].guarantee is None:
         return None
-    first_day = begun[-1]
-    found = outcome(facts, first_day, None)
-    has_spend = any(facts.reports_by_day.get(day) for day in range(first_day, found.last_observed_day + 1))
-    promise = found.promise
+    found = newest(facts)
+    first_day, promise = found.first_day, found.promise
+    hours_reported = facts.hours_reported(first_day, found.last_observed_day)
     return {
         "first_day": day_text(first_day),
         "last_observed_day": day_text(found.last_observed_day),
@@ -154,9 +151,9 @@ def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
         "form": promise.form,
         "target_roi_micros": _micros(found.target) if promise.measure == "roi" else None,
         "bid_fen": int(found.target) if promise.measure == "cost" else None,
-        "hours_reported": facts.hours_reported(first_day, found.last_observed_day),
+        "hours_reported": hours_reported,
         "hours": 24 * promise.observation_days,
-        "spend_fen": found.spend_fen if has_spend else None,
+        "spend_fen": found.spend_fen if hours_reported else None,
         "gmv_fen": found.gmv_fen,
         "refund_fen": found.refund_fen,
         "conversions_micros": _micros(found.conversions),
@@ -166,11 +163,25 @@ def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
             _micros(Fraction(found.gmv_fen - found.refund_fen, found.spend_fen)) if found.spend_fen else None
         ),
         "cost_per_conversion_fen": (
-            (found.spend_fen / found.conversions).__floor__() if has_spend and found.conversions > 0 else None
+            (found.spend_fen / found.conversions).__floor__()
+            if hours_reported and found.conversions > 0
+            else None
         ),
         "shortfall_fen": found.shortfall_fen,
         "expected_payout_fen": found.paid_fen,
     }
+
+
+def newest(facts: MoneyFacts) -> Outcome:
+    """The guarantee that began last, by all that is known; there is one."""
+    return outcome(facts, first_days(facts)[-1], None)
+
+
+def _states(gates: Any) -> dict[Any, Any] | None:
+    """The state of each gate as told; ``None`` where that is no list of gates."""
+    if not isinstance(gates, list) or not all(isinstance(gate, dict) for gate in gates):
+        return None
+    return {gate.get("name"): gate.get("state") for gate in gates}
 
 
 def _micros(number: Fraction) -> int:
@@ -211,8 +222,7 @@ class End(NamedTuple):
 
 def expected_end(facts: MoneyFacts) -> End:
     """What has come of a campaign's newest guarantee, or comes of it if nothing changes until its settlement."""
-    first_day = first_days(facts)[-1]
-    found = outcome(facts, first_day, None)
+    found = newest(facts)
     if found.voided_ms is not None:
         return End("void", found.voided_ms)
     since_ms = day_start_ms(found.settlement_day + 1)

@@ -174,6 +174,11 @@ def test_gates_are_broken_once_nothing_can_change_them() -> None:
         assert (gates["edits"], gates["conversions"], gates["trigger"]) == ("holds", state, state)
 
 
+@pytest.mark.parametrize("gates", [None, "holds", ["edits"], [], {}])
+def test_what_is_no_list_of_gates_is_a_difference(gates: Any) -> None:
+    assert differences(POSITION | {"gates": gates}, POSITION) == ["campaign c1: gates"]
+
+
 @pytest.mark.parametrize("days_left", [None, -1, "4", 1.5])
 def test_days_left_must_be_told(days_left: Any) -> None:
     assert differences(POSITION | {"days_left": days_left}, POSITION) == ["campaign c1: days_left"]
