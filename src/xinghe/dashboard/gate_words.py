@@ -1,6 +1,7 @@
 """The gates of a guarantee in the viewer's language; the reasons in its position are English.
 
-What a gate asks for stands in the settings. Where they are not known, or have another guarantee by now, the position's own reason is shown.
+What a gate asks for stands in the settings that held when the guarantee began (R20), of which the newest are known: they tell it where they
+are these, or have a preset, whose conditions are fixed. Else the position's own reason is shown.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from typing import NamedTuple
 
 from xinghe.dashboard import numbers
 from xinghe.dashboard.look import Look
+from xinghe.domain.counted import day_start_ms
 from xinghe.domain.dates import date_of
 from xinghe.domain.events import CampaignConfigured
 from xinghe.domain.gates import Gate, GateName, GateState
 from xinghe.domain.outputs import GuaranteePosition
-from xinghe.domain.terms import Policy, policy_of
+from xinghe.domain.terms import CustomGuarantee, Policy, policy_of
 
 
 class GateWords(NamedTuple):
@@ -39,8 +41,10 @@ def _policy(position: GuaranteePosition, settings: CampaignConfigured | None) ->
     if settings is None or settings.guarantee is None:
         return None
     policy = policy_of(settings.guarantee)
-    is_same = (date_of(policy.first_day), policy.measure) == (position.first_day, position.measure)
-    return policy if is_same else None
+    if (date_of(policy.first_day), policy.measure) != (position.first_day, position.measure):
+        return None
+    may_differ = isinstance(settings.guarantee, CustomGuarantee)
+    return None if may_differ and settings.effective_ms > day_start_ms(policy.first_day) else policy
 
 
 def _said(gate: Gate, position: GuaranteePosition, policy: Policy, look: Look) -> str:

@@ -104,3 +104,17 @@ def test_without_the_settings_of_that_guarantee_it_is_the_positions_own_words(
     words = gate_words(found, settings, ZH)
     assert [gate.said for gate in words] == [gate.reason for gate in found.gates]
     assert all(gate.is_message for gate in words)
+
+
+def test_of_a_custom_guarantee_later_settings_do_not_tell_what_was_promised() -> None:
+    def custom(conversions_min: int) -> CustomGuarantee:
+        return CustomGuarantee(
+            START_MS, "roi", 80, 100, 3, 5, "cash", target_roi=2.0, conversions_min=conversions_min
+        )
+
+    first = setting(FIRST, guarantee=custom(2))
+    edited = CampaignConfigured("c1", "s1", "n", START_MS + 3_600_000, guarantee=custom(7))
+    found = position(first, edited)
+    assert gate_words(found, first, EN)[1].said == "3 reached of at least 2."
+    told = gate_words(found, edited, EN)[1]
+    assert (told.said, told.is_message) == ("3 of 2 orders.", True)
