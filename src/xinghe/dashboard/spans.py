@@ -72,9 +72,6 @@ class Windows(dict[int, Mapping[str, int]]):
         return sums
 
 
-NO_WINDOWS: Final = Windows()
-
-
 class Spans:
     """The windows of one size of all campaigns, from the first of ``starts`` to the last."""
 
@@ -90,7 +87,7 @@ class Spans:
 
     def of(self, campaign_id: str) -> Windows:
         """The windows of a campaign; one in which nothing happened is not there."""
-        return self._windows.get(campaign_id, NO_WINDOWS)
+        return self._windows.get(campaign_id) or Windows()
 
     def is_known(self, start_ms: int) -> bool:
         """Whether the windows with this start were read of all campaigns."""

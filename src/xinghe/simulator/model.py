@@ -176,7 +176,7 @@ class Model:
             self._schedule(person_id, self._sessions.draw_return(self._world.shop_of(shop_id)), now_ms)
             return
         person_id = self._world.person()
-        person_id, links = self._ids.for_session(person_id) if self._settings.links else (person_id, [])
+        person_id, links = self._ids.for_session(person_id) if settings.links else (person_id, [])
         if rng.random() < settings.history_share:
             steps = self._sessions.draw_history(settings.history_days * DAY_MS)
             self._schedule_history(person_id, steps, now_ms)
