@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 POLL_MS: Final = 500
 RECORDS_MAX: Final = 5_000
+PROGRESS_S_MAX: Final = 10.0
 
 _decode_linked = msgspec.json.Decoder(PersonLinked).decode
 
@@ -46,10 +48,19 @@ class Links:
             self._consumer.seek(partition, position)
 
     async def catch_up(self) -> None:
-        """Read what there is now: a link is in the log before any order that is told anew because of it."""
+        """Read what there is now: a link is in the log before any order that is told anew because of it.
+
+        Raises ``TimeoutError`` where no more of it comes, as when the topic is being deleted.
+        """
         ends = await self._consumer.end_offsets(list(self._positions))
-        # The position also passes the markers of transactions, which are no records.
         while behind := [each for each, position in self._positions.items() if position < ends[each]]:
+            async with asyncio.timeout(PROGRESS_S_MAX):
+                await self._advance(behind)
+
+    async def _advance(self, behind: Sequence[TopicPartition]) -> None:
+        """Read on until a position moves. The position also passes the markers of transactions, which are no records."""
+        before = dict(self._positions)
+        while self._positions == before:
             found = await self._consumer.getmany(*behind, timeout_ms=POLL_MS, max_records=RECORDS_MAX)
             for records in found.values():
                 self._take(records)

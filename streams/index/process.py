@@ -156,7 +156,11 @@ class Index:
             log.info("index starts a topic from its beginning", topic=topic, partitions=len(firsts))
             if not await self._writer.start_over(topic, firsts):
                 raise ElsewhereError
-        return await self._writer.stands() if to_start else stands
+        if not to_start:
+            return stands
+        # Their topic may be another one too, in which the old positions leave links out.
+        self._links = Links(self._consumer)
+        return await self._writer.stands()
 
     def _start(self, partition: TopicPartition, stand: Stand | None, begin: int) -> int:
         """The offset to read from: that of the last record that Redis has, to see that it is the same."""
@@ -202,27 +206,34 @@ class Index:
             await self._links.catch_up()
         for records in _batches(found):
             await self._write(self._not_known(records))
+        await self._see_last_records()
         if time.monotonic() >= self._check_due_s:
             await self._check()
         if time.monotonic() >= self._look_due_s:
             await self._look()
 
     def _not_known(self, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
-        """The records that Redis does not have; raises `MadeAnewError` where it has another one at an offset."""
+        """The records that Redis does not have; raises `MadeAnewError` where its last one is another, or none, in the log."""
         if not self._unverified:
             return records
         new = []
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             stand = self._stands[partition]
-            if partition in self._unverified and stand is not None:
+            if partition not in self._unverified or stand is None:
+                new.append(record)
+            elif (record.offset, record.timestamp) == (stand.last_offset, stand.last_ms):
                 self._unverified.discard(partition)
-                if record.offset == stand.last_offset:
-                    if record.timestamp != stand.last_ms:
-                        raise MadeAnewError(record.topic)
-                    continue
-            new.append(record)
+            else:
+                raise MadeAnewError(record.topic)
         return new
+
+    async def _see_last_records(self) -> None:
+        """Raise `MadeAnewError` where reading has passed the offset of the last record that Redis has, and no record was there."""
+        for partition in self._unverified:
+            stand = self._stands[partition]
+            if stand is not None and await self._consumer.position(partition) >= stand.offset:
+                raise MadeAnewError(partition.topic)
 
     async def _write(self, records: list[ConsumerRecord]) -> None:
         if not records:

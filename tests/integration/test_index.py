@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from redis import Redis
 
@@ -299,6 +299,33 @@ def test_topics_made_anew_while_no_index_runs_are_told_by_their_last_record(stre
     index.stop()
 
 
+def test_a_topic_made_anew_that_has_no_record_where_the_last_one_was_is_read_from_its_beginning(
+    stream: Stream,
+) -> None:
+    index = IndexProcess(stream)
+    asyncio.run(_send_in_transactions(stream.kafka, 2))
+    wait_until_equal(stream)
+    # Where the last record was, there is now the marker of a transaction: with records after it, then without.
+    for counts in ((1, 1), (2,)):
+        index.stop()
+        asyncio.run(_make_anew(stream.kafka))
+        asyncio.run(_send_in_transactions(stream.kafka, *counts))
+        index.start()
+        wait_until_equal(stream)
+    index.stop()
+    assert len(index.events("a topic was made anew; what Redis has of the old one is removed")) == 2
+
+
+async def _send_in_transactions(kafka: str, *counts: int) -> None:
+    """Dead letters to partition 0, so many in each transaction."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka, transactional_id="test-index") as producer:
+        for count in counts:
+            async with producer.transaction():
+                for number in range(count):
+                    headers = [("reason", b"invalid"), ("source_offset", b"%d" % number)]
+                    await producer.send(DEAD_LETTER, b"v", b"k", partition=0, headers=headers)
+
+
 async def _make_anew(kafka: str) -> None:
     """Delete all topics and create them again; no worker may run."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
@@ -344,8 +371,6 @@ async def _add_partitions(kafka: str) -> None:
 
 
 async def _send_dead_letters(kafka: str, partitions: range) -> None:
-    from aiokafka import AIOKafkaProducer
-
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
         for partition in partitions:
             headers = [("reason", b"invalid"), ("source_offset", b"%d" % partition)]
