@@ -116,7 +116,7 @@ def create(settings: Settings) -> Application:
         app.conf.broker,
         app,
         stage_of_topic={topic: stage.name for stage in engine.stages.values() for topic in stage.topics},
-        urgent_topics=frozenset({JOURNEY_MOVED}),
+        relayed_topics=frozenset({JOURNEY_MOVED}),
         fetch_options={
             "fetch_max_wait_ms": settings.fetch_max_wait_ms,
             "fetch_min_bytes": settings.fetch_min_bytes,

@@ -9,6 +9,7 @@ from streams.agents import (
     campaign_cohorts,
     campaign_money,
     campaign_notes,
+    campaign_recounts,
     campaign_spend,
     campaign_windows,
     campaigns,
@@ -20,6 +21,7 @@ from streams.engine.table import BytesCodec, StructCodec
 from xinghe.domain.directory import Source
 from xinghe.domain.identity import Link
 from xinghe.domain.journey import JourneyCodec
+from xinghe.domain.recounts import Recount
 from xinghe.domain.shop_models import PathTally
 from xinghe.domain.spend import Report
 
@@ -98,6 +100,12 @@ def campaigns_tables(app: Any) -> list[BatchTable]:
             codec=BytesCodec(),
             tag=b"h",
             help="Credit of a campaign's orders of a day, by the days of touches and refunds.",
+        ),
+        app.Table(
+            campaign_recounts.RECOUNTS,
+            codec=StructCodec(list[Recount]),
+            tag=b"r",
+            help="What links of ids changed of a campaign's counts of days before them.",
         ),
         app.Table(
             shop_models.PATHS,

@@ -18,6 +18,7 @@ from xinghe.domain.metrics import (
     MODELS,
     PEOPLE_INDEX,
 )
+from xinghe.domain.recounts import Recount
 from xinghe.domain.windows import MINUTE_MS
 
 Row = tuple[str | None, int, int, int]
@@ -58,9 +59,10 @@ def send(
     shop_id: str = "s1",
     watermark_ms: int = 0,
     cohorts: Sequence[CohortRow] = (),
+    recounts: Sequence[Recount] = (),
 ) -> None:
     """Have the campaigns stage of one partition process a delta."""
-    delta = Delta(0, watermark_ms, [], shop_id, list(counts), list(people), list(cohorts))
+    delta = Delta(0, watermark_ms, [], shop_id, list(counts), list(people), list(cohorts), list(recounts))
     pipeline.feed_records(events.CAMPAIGN_DELTA, 0, [(campaign_id.encode(), msgspec.msgpack.encode(delta))])
 
 

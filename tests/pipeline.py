@@ -28,7 +28,7 @@ from streams.partitions import partition_of
 from streams.tables import campaigns_tables, journeys_tables
 from xinghe.domain import events
 from xinghe.domain.alerts import AlertRule
-from xinghe.domain.cohorts import decode_cohorts
+from xinghe.domain.cohorts import CohortRow, decode_cohorts
 from xinghe.domain.funnel import (
     NoteKey,
     Row,
@@ -248,6 +248,7 @@ class Pipeline:
         partition: int,
         records: Sequence[tuple[bytes | None, bytes | None]],
         timestamp_ms: int | Sequence[int] = BROKER_MS,
+        headers: Sequence[Sequence[tuple[str, bytes]]] = (),
     ) -> None:
         """Have a stage process records of one topic partition as one batch; of each its own timestamp, or one of all."""
         if not records:
@@ -255,8 +256,10 @@ class Pipeline:
         at = (topic, partition)
         batch = []
         times_ms = [timestamp_ms] * len(records) if isinstance(timestamp_ms, int) else timestamp_ms
-        for (key, value), time_ms in zip(records, times_ms, strict=True):
-            batch.append(FakeRecord(self._offsets[at], time_ms, key, value))
+        for (key, value), time_ms, theirs in zip(
+            records, times_ms, headers or [()] * len(records), strict=True
+        ):
+            batch.append(FakeRecord(self._offsets[at], time_ms, key, value, theirs))
             self._offsets[at] += 1
         tasks = self.journeys if topic in journeys.TOPICS else self.campaigns
         tasks[partition].processor.process(Batch(topic, partition, batch, 0))
@@ -283,7 +286,8 @@ class Pipeline:
         """Have each task process what other ids brought and it has not read yet, at most so many records."""
         for partition in range(self.partitions):
             moved = self._moved(partition)[self._moved_read[partition] :][:most]
-            self.feed_records(events.JOURNEY_MOVED, partition, [(sent.key, sent.value) for sent in moved])
+            records, headers = [(sent.key, sent.value) for sent in moved], [sent.headers for sent in moved]
+            self.feed_records(events.JOURNEY_MOVED, partition, records, headers=headers)
             self._moved_read[partition] += len(moved)
 
     def commit_journeys(self) -> None:
@@ -362,9 +366,9 @@ class Pipeline:
             for packed, row in sink.notes.items()
         }
 
-    def cohorts(self) -> dict[str, list[tuple[int, ...]]]:
+    def cohorts(self) -> dict[str, list[CohortRow]]:
         """The rows of the cohorts table, by campaign."""
-        rows: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+        rows: dict[str, list[CohortRow]] = defaultdict(list)
         for task in self.campaigns:
             for packed, value in task.store(COHORTS).items():
                 rows[packed.decode().rsplit("|", 1)[0]] += decode_cohorts(value)

@@ -266,7 +266,7 @@ def create(settings: Settings) -> Any:
         app.conf.broker,
         app,
         stage_of_topic=dict.fromkeys(stage.topics, stage.name),
-        urgent_topics=(),
+        relayed_topics=(),
         fetch_options={
             "fetch_max_wait_ms": settings.fetch_max_wait_ms,
             "fetch_min_bytes": settings.fetch_min_bytes,

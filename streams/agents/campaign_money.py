@@ -6,6 +6,7 @@ and a tick does a bounded part of what there is to do: a backlog must not hold u
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 
 from streams.partitions import partition_of
 from xinghe.domain.alerts import Outlook
+from xinghe.domain.cohorts import all_known
 from xinghe.domain.counted import day_number, day_start_ms
 from xinghe.domain.events import GUARANTEE_POSITION, LEDGER_ENTRY
 from xinghe.domain.guarantee import MICROS, counted_days, guarantees_of
@@ -27,6 +29,7 @@ from xinghe.domain.windows import HOUR_MS
 
 if TYPE_CHECKING:
     from streams.agents.campaign_cohorts import CampaignCohorts
+    from streams.agents.campaign_recounts import CampaignRecounts
     from streams.agents.campaign_spend import CampaignSpend
     from streams.agents.campaign_windows import CampaignWindows
     from streams.engine.table import MemoryStore
@@ -37,6 +40,9 @@ BOOKS: Final = "books"
 POSITIONS: Final = "positions"
 BOOKING_DELAY_MS: Final = 7 * HOUR_MS
 """A day is booked once the clock of the books is so far past its end."""
+MOVING_MS: Final = 5_000
+"""And so long after that by the clock: where an old log is worked off, hours of it pass while a journey that was moved for a
+link (R17) is on its way, and what that changed on the day would be missing."""
 ROWS_PER_TICK: Final = 40_000
 """Reports of spend and cohorts that are looked at in a tick to book days, and as many to tell positions; takes some 30 ms each."""
 ROWS_OF_DAY: Final = 500
@@ -69,6 +75,7 @@ class CampaignMoney:
         windows: CampaignWindows,
         spend: CampaignSpend,
         cohorts: CampaignCohorts,
+        recounts: CampaignRecounts,
     ) -> None:
         self._task = task
         self._partitions = partitions
@@ -78,12 +85,15 @@ class CampaignMoney:
         self._windows = windows
         self._spend = spend
         self._cohorts = cohorts
+        self._recounts = recounts
         self._books: MemoryStore[CampaignBooks] = task.store(BOOKS)
         self._positions: MemoryStore[bytes] = task.store(POSITIONS)
         self._heard_ms: int | None = None
         self._is_heard = False
         self._today = 0
         self._last_day = 0
+        self._over: deque[tuple[int, int]] = deque()
+        """When the clock of the books was found to be past a day, and the day, as long as journeys may be on their way."""
         self._changed: dict[str, None] = {}
         # Of nearly all campaigns in each commit, so that a tick alone looks at whom it matters to.
         self._recounting: dict[str, None] = {}
@@ -127,9 +137,7 @@ class CampaignMoney:
             self._today = today
             # After a start these are all: what changed last may not have been told.
             self._to_tell |= dict.fromkeys((*self._configured(), *self.rows()))
-        last_day = day_number(settled_ms - BOOKING_DELAY_MS) - 1
-        if last_day > self._last_day:
-            self._last_day = last_day
+        if self._is_day_over(now_ms, day_number(settled_ms - BOOKING_DELAY_MS) - 1):
             self._to_book |= dict.fromkeys((*self._spend.campaigns(), *self._cohorts.campaigns()))
         recounted, self._recounted = self._recounted, {}
         for campaign_id in recounted:
@@ -137,6 +145,15 @@ class CampaignMoney:
                 self._to_tell[campaign_id] = None
         self._book_some()
         return self._tell_some()
+
+    def _is_day_over(self, now_ms: int, last_day: int) -> bool:
+        """Whether more days can be booked than before, where the clock of the books is past ``last_day``."""
+        if last_day > (self._over[-1][1] if self._over else self._last_day):
+            self._over.append((now_ms, last_day))
+        before = self._last_day
+        while self._over and now_ms - self._over[0][0] >= MOVING_MS:
+            self._last_day = self._over.popleft()[1]
+        return self._last_day > before
 
     # Books
 
@@ -176,6 +193,7 @@ class CampaignMoney:
             for entry in booking.entries:
                 self._send(LEDGER_ENTRY, campaign_id, self._encode(entry))
         self._books.put(key, CampaignBooks(books, sorted(booked.items())))
+        self._recounts.booked(campaign_id, last_day)
         return rows + ROWS_OF_DAY * len(days)
 
     def _first_day(self, campaign_id: str) -> int | None:
@@ -192,6 +210,7 @@ class CampaignMoney:
             self._spend.reports(campaign_id, day_start_ms(spend_day)),
             self._cohorts.rows(campaign_id, order_day),
             self._windows.counted(campaign_id, counted_days(settings)),
+            self._recounts.rows(campaign_id),
         )
 
     # Positions
@@ -225,7 +244,7 @@ class CampaignMoney:
         from_day = min(begun[-1], self._today_of(campaign_id) - FORECAST_DAYS)
         facts = self._facts(campaign_id, begun[-1], from_day)
         # Of touches before that the first orders are not among them: the growth of the others would be told wrong.
-        return replace(facts, cohorts=[row for row in facts.cohorts if row.touch_day >= from_day])
+        return replace(facts, cohorts=all_known(row for row in facts.cohorts if row.touch_day >= from_day))
 
     def _today_of(self, campaign_id: str) -> int:
         """The day of the watermark; a day that the clock has booked is over, whatever the watermark is after a start."""

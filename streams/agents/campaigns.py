@@ -14,6 +14,7 @@ from streams.agents.campaign_alerts import CampaignAlerts, ToldAlert
 from streams.agents.campaign_cohorts import CampaignCohorts
 from streams.agents.campaign_money import CampaignMoney, Positions
 from streams.agents.campaign_notes import CampaignNotes
+from streams.agents.campaign_recounts import CampaignRecounts
 from streams.agents.campaign_spend import CampaignSpend
 from streams.agents.campaign_windows import CampaignWindows, campaigns_of
 from streams.agents.changed import Changed
@@ -135,6 +136,7 @@ class CampaignsProcessor:
         self._windows = CampaignWindows(task)
         self._notes = CampaignNotes(task)
         self._cohorts = CampaignCohorts(task)
+        self._recounts = CampaignRecounts(task)
         self._spend = CampaignSpend(task)
         self._models = ShopModelsTables(
             task,
@@ -155,6 +157,7 @@ class CampaignsProcessor:
             windows=self._windows,
             spend=self._spend,
             cohorts=self._cohorts,
+            recounts=self._recounts,
         )
         self._alerts = CampaignAlerts(
             task,
@@ -251,6 +254,8 @@ class CampaignsProcessor:
                 self._money.changed(campaign_id)
             else:
                 self._money.counts_changed(campaign_id)
+            if delta.recounts:
+                self._recounts.add(campaign_id, delta.recounts)
             for day, metric, change in delta.people:
                 self._changes.add_people(campaign_id, day, metric, change)
 
@@ -410,6 +415,7 @@ class CampaignsProcessor:
             self._notes.drop_expired(watermark_ms)
             self._cohorts.drop_expired(watermark_ms)
         self._cohorts.prepare(watermark_ms)
+        self._recounts.prepare()
         changes, self._changes = self._changes, Changes()
         for key, change in changes.by_window(self._timeline).items():
             if not is_expired(key[1], key[2], watermark_ms):

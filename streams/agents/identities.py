@@ -2,20 +2,22 @@
 
 A link deletes the journey of the old id, takes back what it counted, and sends it to the new id's task in the same
 transaction; events that come under the old id later are sent after it. The other task adds what arrives in a
-transaction of its own, so that whatever is killed, each is done once.
+transaction of its own, so that whatever is killed, each is done once. What is sent says of what broker time the record
+was that it came of, and is read in its turn: not before what the new id did until then.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from streams.engine.batch import CAME_HEADER
 from streams.partitions import partition_of
 from xinghe.domain import events
-from xinghe.domain.identity import Forwarded, Link, Moved, MovedJourney, circle, stays
+from xinghe.domain.counted import day_number
+from xinghe.domain.identity import Forwarded, Link, Moved, circle, stays
 from xinghe.domain.journey import Journey
 from xinghe.domain.journey_rules import JourneyRules
 from xinghe.domain.moving import add, take_out
@@ -49,7 +51,6 @@ class Identities:
         self._partitions = partitions
         self._add_event = add_event
         self._links: MemoryStore[Link] = task.store(LINKS)
-        self._forwarded: defaultdict[tuple[str, tuple[str, ...]], list[Forwarded]] = defaultdict(list)
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Moved).decode
 
@@ -61,7 +62,7 @@ class Identities:
     def forward(self, person: bytes, target: str, batch: Batch, record: Record) -> None:
         """Send an event after the journey; it was judged here and is not judged again."""
         event = Forwarded(batch.topic, batch.partition, record.offset, record.value or b"")
-        self._forwarded[target, (person.decode(),)].append(event)
+        self._send(target, Moved([person.decode()], 0, event=event), _came(record))
 
     def link(self, event: events.PersonLinked, batch: Batch, record: Record) -> bool:
         """Take a link; answers False for one that is known by its ``event_id``."""
@@ -78,13 +79,13 @@ class Identities:
         if old == target:
             self._refuse(person, link, [old])
             return True
-        journey = self._journeys.get(person)
+        journey, linked_day = self._journeys.get(person), day_number(event.time_ms)
         moved = None
         if journey is not None:
-            moved = take_out(self._rules, person, journey)
+            moved = take_out(self._rules, person, journey, linked_day)
             self._journeys.delete(person)
         # Without a journey too: what travels along the links is what finds a circle.
-        self._send(target, Moved([old], moved, []))
+        self._send(target, Moved([old], linked_day, moved), _came(record))
         return True
 
     def process_moved(self, batch: Batch) -> None:
@@ -97,28 +98,23 @@ class Identities:
                 here = person.decode()
                 around = circle(moved.lineage, here, link.target)
                 if not around or here != stays(around):
-                    self._send(link.target, msgspec.structs.replace(moved, lineage=[*moved.lineage, here]))
+                    on = msgspec.structs.replace(moved, lineage=[*moved.lineage, here])
+                    self._send(link.target, on, list(record.headers))
                     continue
                 self._refuse(person, link, around)
-            self._receive(person, moved.journey, moved.events)
+            self._receive(person, moved)
 
-    def prepare(self) -> None:
-        """Send the events that came under old ids since the last commit."""
-        forwarded, self._forwarded = self._forwarded, defaultdict(list)
-        for (target, lineage), events_ in forwarded.items():
-            self._send(target, Moved(list(lineage), None, events_))
-
-    def _receive(self, person: bytes, moved: MovedJourney | None, forwarded: list[Forwarded]) -> None:
-        if moved is None and not forwarded:
+    def _receive(self, person: bytes, moved: Moved) -> None:
+        if moved.journey is None and moved.event is None:
             return
         journey = self._journeys.get(person)
         if journey is None:
             journey = Journey([])
             self._journeys.add(person, journey)
-        if moved is not None:
-            add(self._rules, person, journey, moved)
-        for event in forwarded:
-            self._add_event(person, journey, event)
+        if moved.journey is not None:
+            add(self._rules, person, journey, moved.journey, moved.linked_day)
+        if moved.event is not None:
+            self._add_event(person, journey, moved.event)
 
     def _refuse(self, person: bytes, link: Link, around: Sequence[str]) -> None:
         """Keep an id what it is: its link closes a circle. It remains the first link of the id."""
@@ -128,7 +124,12 @@ class Identities:
         detail = f"$.linked_person_id: the links of {len(around)} ids close a circle"
         self._dead_letters.send_held(place, person, link.value, "link_circular", detail)
 
-    def _send(self, target: str, moved: Moved) -> None:
+    def _send(self, target: str, moved: Moved, headers: list[tuple[str, bytes]]) -> None:
         key = target.encode()
         partition = partition_of(key, self._partitions)
-        self._task.send(events.JOURNEY_MOVED, partition, key, self._encode(moved))
+        self._task.send(events.JOURNEY_MOVED, partition, key, self._encode(moved), headers)
+
+
+def _came(record: Record) -> list[tuple[str, bytes]]:
+    """The header of what is sent because of a record."""
+    return [(CAME_HEADER, b"%d" % record.timestamp)]

@@ -33,6 +33,7 @@ from xinghe.domain.journey_rules import JourneyRules
 from xinghe.domain.metrics import MODELS
 from xinghe.domain.order import Order, Refund, counting_refunds, refunded_fen
 from xinghe.domain.order_rules import Windows
+from xinghe.domain.recounts import Recount
 from xinghe.domain.touch import KIND_NUMBER, KINDS, NOTE_TYPE_FORM, SURFACE_FORM, VIEW, Touch
 from xinghe.domain.windows import (
     ALLOWED_LATENESS_MS,
@@ -290,7 +291,6 @@ class JourneysProcessor:
         """Send attributions, refused refunds and deltas, and put the directory and the clock into their tables."""
         rules = self._rules
         changes, sources = rules.changes, self._directory.sources
-        self._identities.prepare()
         rules.settle()
         self._send_attributions(changes)
         rules.trim()
@@ -374,10 +374,7 @@ class JourneysProcessor:
         for (campaign, day, metric), change in changes.people.items():
             if change:
                 deltas[campaign].people.append((day, metric, change))
-        for (campaign, touch_day, order_day, day, model), amounts in changes.cohorts.items():
-            if any(amounts):
-                cohort = CohortRow(touch_day, order_day, day, model, *amounts)
-                deltas[campaign].cohorts.append(cohort)
+        _add_money(deltas, changes)
         for campaign, delta in deltas.items():
             key = directory.campaigns[campaign].encode()
             self._task.send(
@@ -388,7 +385,7 @@ class JourneysProcessor:
         watermark = watermark_ms(self._rules.event_time_ms_max)
         arrived_ms, self._arrived_ms = self._arrived_ms, []
         shop_id = self._directory.shop_of_campaign[campaign]
-        return Delta(self._task.partition, watermark, arrived_ms, shop_id, [], [], [])
+        return Delta(self._task.partition, watermark, arrived_ms, shop_id, [], [], [], [])
 
     def _send_path_deltas(self, changes: Changes) -> None:
         """One record per shop whose path counts changed."""
@@ -482,6 +479,17 @@ class JourneysProcessor:
             value=record.value,
         )
         return self._rules.refund(key, journey, refund)
+
+
+def _add_money(deltas: _Deltas, changes: Changes) -> None:
+    """Add what money is computed from to the deltas of its campaigns."""
+    for (campaign, touch_day, order_day, day, model, known_day), amounts in changes.cohorts.items():
+        if any(amounts):
+            cohort = CohortRow(touch_day, order_day, day, model, *amounts, known_day)
+            deltas[campaign].cohorts.append(cohort)
+    for (campaign, day, metric, known_day), change in changes.recounts.items():
+        if change:
+            deltas[campaign].recounts.append(Recount(day, metric, known_day, change))
 
 
 def _shown_credit(touch: dict[str, object], credit: Credit) -> dict[str, object]:

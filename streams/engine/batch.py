@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+CAME_HEADER: Final = "came_ms"
+"""Of a record that a task sends to another of its stage: the broker's time, in decimal digits, of the record that it came of."""
 
 
 class Record(Protocol):

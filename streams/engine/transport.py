@@ -4,7 +4,7 @@ Stock Faust wraps each record in a message, an event and five task switches. Her
 what the client's parser made: one message per task and fetch.
 
 Slices of one task (the same partition number of all topics of a stage) are handed on in the order of their records'
-timestamps, and none goes on for longer than `SLICE_SPAN_MS` past the beginning of the next, so that a small topic does not
+times, and none goes on for longer than `SLICE_SPAN_MS` past the beginning of the next, so that a small topic does not
 run hours ahead of a large one while both catch up. A topic that has more to read but nothing here yet holds back the
 others for at most `ALIGN_WAIT_S`, and then no more until it delivers.
 """
@@ -17,6 +17,7 @@ import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
+from itertools import takewhile
 from typing import Any
 
 import faust
@@ -28,7 +29,7 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.engine.batch import Batch, Record
+from streams.engine.batch import CAME_HEADER, Batch, Record
 from streams.engine.errors import FatalError
 
 SLICE_RECORDS = 500
@@ -53,9 +54,9 @@ def _raw_record(_tp: TopicPartition, record: Record) -> Record:
 class Slices:
     """The next slice of each partition, and which of them may be handed on now. Lives in the consumer's thread."""
 
-    def __init__(self, stage_of_topic: dict[str, str], urgent_topics: Collection[str]) -> None:
+    def __init__(self, stage_of_topic: dict[str, str], relayed_topics: Collection[str]) -> None:
         self._stage_of_topic = stage_of_topic
-        self._urgent_topics = urgent_topics
+        self._relayed_topics = relayed_topics
         self._heads: dict[TP, list[Record]] = {}
         self._read_to: dict[TP, int] = {}
         self._waiting_since: dict[tuple[str, int], float] = {}
@@ -113,21 +114,27 @@ class Slices:
                     continue
                 self._given_up |= lagging[task]
             self._waiting_since.pop(task, None)
-            first, *others = sorted(tps, key=self._turn)
+            first, *others = sorted(tps, key=self._head_ms)
             due.append(Batch(first.topic, first.partition, self._cut(first, others), self.epoch))
         return due
 
-    def _turn(self, tp: TP) -> tuple[bool, int]:
-        """When it is the turn of a partition's slice."""
-        return tp.topic not in self._urgent_topics, self._heads[tp][0].timestamp
+    def _head_ms(self, tp: TP) -> int:
+        """The time of the first record of a partition's slice, by which it is its turn."""
+        first = self._heads[tp][0]
+        return _came_ms(first) if tp.topic in self._relayed_topics else first.timestamp
 
     def _cut(self, first: TP, others: list[TP]) -> list[Record]:
         """Take the records of a slice that are not far ahead of ``others``, ordered by their turn; the rest stays."""
+        if not others:
+            return self._heads.pop(first)
+        until_ms = self._head_ms(others[0]) + SLICE_SPAN_MS
         records = self._heads.pop(first)
-        if not others or first.topic in self._urgent_topics:
-            return records
-        until_ms = self._heads[others[0]][0].timestamp + SLICE_SPAN_MS
-        end = max(bisect_right(records, until_ms, key=lambda record: record.timestamp), 1)
+        if first.topic in self._relayed_topics:
+            # Their times may fall: they are of several tasks.
+            end = sum(1 for _ in takewhile(lambda record: _came_ms(record) <= until_ms, records))
+        else:
+            end = bisect_right(records, until_ms, key=lambda record: record.timestamp)
+        end = max(end, 1)
         if end < len(records):
             self._heads[first] = records[end:]
         return records[:end]
@@ -150,6 +157,11 @@ class Slices:
         return bool(self._heads)
 
 
+def _came_ms(record: Record) -> int:
+    """The time of a relayed record: that of what it came of."""
+    return next((int(value) for name, value in record.headers if name == CAME_HEADER), record.timestamp)
+
+
 def _is_lagging(consumer: Any, tp: TP) -> bool:
     """Whether the broker had more committed records than were read, as far as the last fetch knows."""
     state = consumer._subscription.subscription.assignment.state_value(tp)
@@ -169,7 +181,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         consumer._fetch_min_bytes = options["fetch_min_bytes"]
         # All topics of a stage must be assigned together; Faust's own assignor does not do so.
         consumer._partition_assignment_strategy = (RangePartitionAssignor,)
-        self.slices = Slices(transport.stage_of_topic, transport.urgent_topics)
+        self.slices = Slices(transport.stage_of_topic, transport.relayed_topics)
         return consumer
 
     async def on_start(self) -> None:
@@ -319,8 +331,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # faust's classes a
 class BatchTransport(driver.Transport):  # type: ignore[misc]  # faust's classes are untyped
     """A Faust transport that delivers batches.
 
-    ``stage_of_topic`` names the stage of each source topic. What is in ``urgent_topics`` goes before all else, whatever its
-    time: records that tasks of one stage send each other, which are new while an old log is worked off. ``fetch_options``
+    ``stage_of_topic`` names the stage of each source topic. Those in ``relayed_topics`` are what tasks of one stage send each
+    other, new while an old log is worked off: the time of their records is that of the header `CAME_HEADER`. ``fetch_options``
     holds ``fetch_max_wait_ms`` and ``fetch_min_bytes``.
     """
 
@@ -330,13 +342,13 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # faust's classes
         self,
         *args: Any,
         stage_of_topic: dict[str, str],
-        urgent_topics: Collection[str],
+        relayed_topics: Collection[str],
         fetch_options: dict[str, int],
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.stage_of_topic = stage_of_topic
-        self.urgent_topics = urgent_topics
+        self.relayed_topics = relayed_topics
         self.fetch_options = fetch_options
 
 

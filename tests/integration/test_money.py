@@ -29,11 +29,10 @@ Positions = dict[str, dict[str, str]]
 
 def test_days_are_settled_and_a_second_reading_writes_the_same_ledger(tmp_path: Path) -> None:
     with Stream(tmp_path, PAST_TOPICS) as stream, stream.redis() as redis:
-        # No links: one that joins journeys after a day was booked corrects it, sooner or later as fast as tasks are read.
         # Before any worker runs: at this speed a worker that is busy for a moment is hours late, and books days by what it knew.
         simulated = stream.run(
             "simulate", "--days-per-second", "4", "--duration", str(DAYS / 4), "--rate", "5000", "--campaigns", str(CAMPAIGNS),
-            "--seed", "31", "--no-links",
+            "--seed", "31",
         )  # fmt: skip
         assert simulated.exit_code == 0, simulated.err
 

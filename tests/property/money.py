@@ -16,10 +16,12 @@ from xinghe.domain.events import (
     AdClicked,
     AdSpent,
     CampaignConfigured,
+    CartAdded,
     NoteViewed,
     OrderPaid,
     OrderRefunded,
     PersonLinked,
+    StoreVisited,
 )
 from xinghe.domain.terms import (
     Conversion,
@@ -41,7 +43,7 @@ END_MS: Final = START_MS + DAYS * DAY_MS
 CAMPAIGNS: Final = ("c1", "c2")
 PEOPLE: Final = ("p1", "p6", "p2", "p7")
 LATEST_MS: Final = 20 * DAY_MS
-CONVERSIONS: Final[tuple[Conversion, ...]] = ("orders", "ad_clicks", "views")
+CONVERSIONS: Final[tuple[Conversion, ...]] = ("orders", "ad_clicks", "store_visits", "cart_adds")
 MODELS: Final = ("last_touch", "last_touch", "first_touch", "linear", "markov")
 
 
@@ -222,6 +224,11 @@ class World:
             time_ms = self._after_ms(first_ms, 2)
             campaign_id = random.choice((*CAMPAIGNS, *CAMPAIGNS, None))
             events.append(touch(self._id(), person_id, time_ms, "n1", shop_id, campaign_id))
+        for _ in range(random.choice((0, 1, 2))):
+            time_ms = self._after_ms(first_ms, 9)
+            events.append(StoreVisited(self._id(), person_id, time_ms, shop_id, "i1"))
+            if random.random() < 0.5:
+                events.append(CartAdded(self._id(), person_id, time_ms + 1, shop_id, "i1"))
         for _ in range(random.choice((0, 1, 1, 3))):
             events += self._order(person_id, shop_id, self._after_ms(first_ms, 9))
         return events
@@ -253,10 +260,18 @@ class World:
     def _links(self) -> list[Arrived]:
         pairs = self._random.choice(((), (("p2", "p6"),), (("p7", "p6"), ("p6", "p1"))))
         times_ms = [self._time_ms() for _ in pairs]
+        if not self._late:
+            # What is of the day before a link and comes after it is known with the link, or before, by the order in which
+            # tasks read.
+            times_ms = [max(time_ms, _midnight_ms(time_ms) + 5 * HOUR_MS) for time_ms in times_ms]
         return [
             Arrived(self._came(time_ms), PersonLinked(self._id(), old, time_ms, new))
             for time_ms, (old, new) in zip(times_ms, pairs, strict=True)
         ]
+
+
+def _midnight_ms(time_ms: int) -> int:
+    return time_ms - (time_ms - START_MS) % DAY_MS
 
 
 def closing(watermark_ms: int) -> list[Arrived]:

@@ -103,14 +103,15 @@ reports = st.lists(
     unique_by=lambda one: one.event_id,
 )
 orders = st.builds(
-    lambda day, lag, model, orders, gmv_fen: CohortRow(
-        day - lag, day, day, model, orders * 500_000, gmv_fen, 0
+    lambda day, lag, model, orders, gmv_fen, linked_after: CohortRow(
+        day - lag, day, day, model, orders * 500_000, gmv_fen, 0, day + linked_after if linked_after else 0
     ),
     DAYS,
     st.integers(0, 5),
     st.sampled_from([0, 1]),
     st.integers(1, 4),
     AMOUNTS,
+    st.sampled_from([0, 0, 0, 1, 9]),
 )
 refunds = st.builds(
     lambda day, lag, model, refund_fen: CohortRow(day, day, day + lag, model, 0, 0, refund_fen),
@@ -265,7 +266,7 @@ def test_the_books_balance_and_do_not_depend_on_the_order_of_rows_or_on_what_com
     assert [encode(entry) for entry in shuffled.entries] == [encode(entry) for entry in at_once.entries]
     for day in range(FIRST, LAST):
         # No more than what can have come by the end of the day, in any order.
-        rows = [row for row in known.cohorts if row.day <= day]
+        rows = [row for row in known.cohorts if max(row.day, row.known_day) <= day]
         told = [one for one in known.reports if one.reported_ms <= day_start_ms(day + 1) + 7 * HOUR_MS]
         configured = [one for one in known.settings if day_number(one.effective_ms) <= day]
         random.shuffle(rows)

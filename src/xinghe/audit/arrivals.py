@@ -21,8 +21,8 @@ from xinghe.domain.windows import HOUR_MS, OUT_OF_ORDERNESS_MS
 
 BOOKED_AFTER_MS: Final = 7 * HOUR_MS
 """How far the watermark must be past a day's end for it to be booked."""
-JOINED_DAYS: Final = 31
-"""How old an event is that a link still joins."""
+LATE_MS: Final = 6 * HOUR_MS
+"""How much later than its time an event may come and still be known on its day."""
 SLACK_MS: Final = 1_000
 """By how much records of different topics may overtake each other on their way."""
 
@@ -78,11 +78,16 @@ class Arrivals:
         self._add_people(people)
 
     def add_links(self, links: Iterable[PlacedLink]) -> None:
-        """Take the links, once all partitions are added: who are one since late were not one on any day before."""
+        """Take the links, once all partitions are added: a link may come after its day was booked.
+
+        In the first hours of its day it may come before something of the day before, which is then known with the link or
+        without it by how far tasks had read.
+        """
         for link in links:
             last_day = max((_day_at(rises, link.recorded_ms) for rises in self._rises.values()), default=0)
+            first_day, day = day_number(link.event.time_ms - LATE_MS), day_number(link.event.time_ms)
             person_id = self._person_of[link.event.person_id]
-            self._linked.late[person_id].add(Span(last_day - JOINED_DAYS, last_day))
+            self._linked.late[person_id].add(Span(first_day, max(last_day, day - 1)))
             self._linked.last_ms[person_id] = max(self._linked.last_ms[person_id], link.recorded_ms)
         self._add_people(self._linked)
 

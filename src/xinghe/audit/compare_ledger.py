@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xinghe.audit.arrivals import BOOKED_AFTER_MS, Arrivals, bookable_day
@@ -12,14 +12,20 @@ from xinghe.audit.money import DueKey, amounts, day_of_text, day_text
 from xinghe.audit.money_facts import MoneyFacts
 from xinghe.domain.counted import day_start_ms
 
+FactsOn = Callable[[int], Mapping[str, MoneyFacts]]
+
 
 class LedgerComparison:
-    """What is due, of campaigns with spend or terms of money, against what was found, as often as it takes."""
+    """What is due, of campaigns with spend or terms of money, against what was found, as often as it takes.
 
-    def __init__(self, facts: Mapping[str, MoneyFacts], arrivals: Arrivals, watermark_ms: int) -> None:
-        self._facts = facts
-        self._arrivals = arrivals
+    ``facts_on`` has the facts of all campaigns as they are known at the end of a day.
+    """
+
+    def __init__(self, facts_on: FactsOn, arrivals: Arrivals, watermark_ms: int) -> None:
         self._must_day = bookable_day(watermark_ms) if watermark_ms else 0
+        self._facts_on = facts_on
+        self._facts = facts_on(self._must_day)
+        self._arrivals = arrivals
 
     def compare(self, found: FoundLedger, findings: Findings) -> None:
         """Compare the books of every campaign."""
@@ -50,9 +56,9 @@ class LedgerComparison:
         since its stream was quiet. A campaign that booked even later days without an entry has found nothing to change.
         """
         entries = found.entries.get(campaign_id, [])
-        facts = self._facts.get(campaign_id)
         last_day = day_of_text(entries[-1].day) if entries else 0
         booked_day = max(self._must_day, last_day)
+        facts = self._facts_on(booked_day).get(campaign_id)
         expected = {} if facts is None else amounts(facts, booked_day)
         by_clock = False
         if last_day > self._must_day:

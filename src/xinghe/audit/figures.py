@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xinghe.audit.campaign_settings import DEFAULT_MODEL, CampaignSettings
 from xinghe.audit.credit import Attribution
@@ -30,6 +30,9 @@ from xinghe.domain.windows import (
     SHANGHAI_OFFSET_MS,
     SIZE_MS,
 )
+
+if TYPE_CHECKING:
+    from xinghe.audit.known_links import LinkedPeople
 
 WindowKey = tuple[str, str, int]
 """Campaign, size, start in ms."""
@@ -93,7 +96,8 @@ class Truth:
     ``waiting_letters`` those that may (``waiting_of`` has the refund of each), ``unsure_letters`` those that may and are named. ``either_letters`` are of refunds that
     came under several ids of a person: of each at least one of its letters must be there.
 
-    ``person_of`` has the person of each id that a link names; ``refused_ids`` are the ids whose own link closes a circle.
+    ``person_of`` has the person of each id that a link names; ``refused_ids`` are the ids whose own link closes a circle,
+    ``linked`` has the events of all these people, ``None`` where there are none.
 
     ``apart`` names the people whose figures may rightly differ, and why, ``apart_places`` their refunds' records,
     ``apart_settings`` the campaigns whose settings are not known well enough; ``apart_campaigns`` are all in which
@@ -126,6 +130,7 @@ class Truth:
     either_letters: list[dict[Place, DeadLetter]] = field(default_factory=list)
     person_of: dict[str, str] = field(default_factory=dict)
     refused_ids: set[str] = field(default_factory=set)
+    linked: LinkedPeople | None = None
     impossible_too_late: dict[Place, int] = field(default_factory=dict)
     settings_places: set[Place] = field(default_factory=set)
     partitions: int = 0

@@ -23,6 +23,7 @@ class PlacedLink(NamedTuple):
 class Links:
     """What became of all links, and who is whom.
 
+    ``firsts`` are the first of each id, those that close a circle too.
     ``person_of`` gives the person of each id that a link names, their own id too. ``accepted`` is how many count;
     ``repeated`` and ``circular`` are those for the dead letters, and ``duplicates`` how many came before.
     ``newest_ms`` is by person the time of the newest link that is the first of its id, by which others join what is kept;
@@ -42,6 +43,7 @@ class Links:
                 self.duplicates += 1
             else:
                 self.repeated.append(link)
+        self.firsts = list(first.values())
         targets = {person_id: link.event.linked_person_id for person_id, link in first.items()}
         self.person_of, refused = people_of(targets)
         self.circular = [first[person_id] for person_id in refused]

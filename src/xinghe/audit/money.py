@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
@@ -204,13 +204,18 @@ def _guarantees(facts: MoneyFacts, known_day: int) -> Iterator[tuple[DueKey, Due
             yield key, Due(settled_on, found.paid_fen, GUARANTEE_DEBIT, credit)
 
 
-def expected_entries(facts: MoneyFacts, last_day: int) -> list[dict[str, Any]]:
-    """The ledger of a campaign up to ``last_day`` when nothing comes late, each entry without its ``basis``."""
+def expected_entries(facts_on: Callable[[int], MoneyFacts], last_day: int) -> list[dict[str, Any]]:
+    """The ledger of a campaign up to ``last_day`` when nothing comes late, each entry without its ``basis``.
+
+    ``facts_on`` has the facts as they are known at the end of a day.
+    """
     entries: list[dict[str, Any]] = []
     booked: dict[DueKey, tuple[Due, int]] = {}
-    if facts.first_day is None:
+    first_day = facts_on(last_day).first_day
+    if first_day is None:
         return entries
-    for day in range(facts.first_day, last_day + 1):
+    for day in range(first_day, last_day + 1):
+        facts = facts_on(day)
         dues = amounts(facts, day)
         for key in sorted(dues.keys() | booked.keys(), key=lambda key: key.place):
             due, stands = dues.get(key), booked.get(key)

@@ -5,6 +5,7 @@ Days are numbers of `counted.day_number`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from xinghe.audit.campaign_settings import DEFAULT_MODEL, rule_model
 from xinghe.audit.cohorts import CohortKey, Cohorts, CohortSum, cohorts_of
 from xinghe.audit.figures import Truth
 from xinghe.audit.intake import SpendReport
+from xinghe.audit.known_links import truth_known_on
 from xinghe.domain.counted import day_number, day_start_ms
 from xinghe.domain.events import CampaignConfigured
 from xinghe.domain.windows import HOUR_MS
@@ -150,6 +152,23 @@ def money_facts(truth: Truth) -> dict[str, MoneyFacts]:
         for campaign_id in sorted(campaign_ids)
     }
     return {campaign_id: each for campaign_id, each in facts.items() if each.reports or each.has_terms}
+
+
+class FactsByDay:
+    """The facts of all campaigns by the links of ids that are known at the end of a day (R18); ``newest`` by all there are."""
+
+    def __init__(self, truth: Truth) -> None:
+        self.newest = money_facts(truth)
+        self._truth = truth
+        self._days = [] if truth.linked is None else truth.linked.days
+        self._known = {len(self._days): self.newest}
+
+    def on(self, day: int) -> dict[str, MoneyFacts]:
+        """The facts without what links of later days have changed."""
+        links = bisect_right(self._days, day)
+        if links not in self._known:
+            self._known[links] = money_facts(truth_known_on(self._truth, day))
+        return self._known[links]
 
 
 def _ascending(truth: Truth, campaign_id: str) -> list[CampaignConfigured]:

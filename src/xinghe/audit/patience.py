@@ -17,8 +17,8 @@ LAST: Final = frozenset({LEDGER, GUARANTEE, ALERT, MODELS})
 """What follows the events by a bounded part a second, or each minute: after a long backlog it is behind when all else has settled."""
 BOOKS_PAUSE_S: Final = 10.0
 """Between two entries of books that catch up, longer where days have nothing to book."""
-GROWING_S: Final = 2.5
-"""Within so long the ledger grows if books are behind, which book once a second: notices alone do not tell."""
+GROWING_S: Final = 8.0
+"""Within so long the ledger grows if books are behind: a day is booked 5 s after it could be, by a tick of each second."""
 
 
 class Patience:
@@ -53,8 +53,10 @@ class Patience:
             )
             return False
         if not findings.differences:
+            # They do not tell whether the books are behind, but what has not come by then is not on its way.
             return now_s - self._started_s >= GROWING_S
         settle_s = SETTLE_S + (self._model_period_s if MODELS in kinds <= LAST else 0.0)
+        settle_s = max(settle_s, GROWING_S if LEDGER in kinds <= LAST else 0.0)
         if now_s - self._started_s >= settle_s:
             return True
         self._tell_once(

@@ -25,7 +25,7 @@ from xinghe.audit.funnel import FoundFunnel, compare_funnel
 from xinghe.audit.journey import Limits
 from xinghe.audit.ledger_laws import FoundLedger, compare_copies
 from xinghe.audit.log import Log
-from xinghe.audit.money_facts import money_facts
+from xinghe.audit.money_facts import FactsByDay
 from xinghe.audit.patience import Patience
 from xinghe.audit.recompute import SETTLE_PAUSE_S, SOURCE_TOPICS, Say, read_all, read_on, recompute
 from xinghe.audit.redis_reading import stored
@@ -151,11 +151,11 @@ class _Comparisons:
     """What must be shown of figures, computed once."""
 
     def __init__(self, truth: Truth, arrivals: Arrivals, alert_rules: Sequence[AlertRule]) -> None:
-        facts, now_ms = money_facts(truth), int(time.time() * 1000)
+        known, now_ms = FactsByDay(truth), int(time.time() * 1000)
         self._truth = truth
         self._models = ModelsComparison(truth)
-        self._ledger = LedgerComparison(facts, arrivals, truth.watermark_ms)
-        self._guarantees = GuaranteeComparison(facts, truth.watermark_ms, now_ms)
+        self._ledger = LedgerComparison(known.on, arrivals, truth.watermark_ms)
+        self._guarantees = GuaranteeComparison(known.newest, truth.watermark_ms, now_ms)
         self._alerts = AlertComparison(truth, alert_rules, now_ms)
 
     def compare(self, found: _FoundFigures, redis: Redis, findings: Findings) -> None:

@@ -17,6 +17,7 @@ from xinghe.audit.figures import SPEND_SIZES, RefundKey, Truth, window_start_ms
 from xinghe.audit.intake import DeadLetter, Intake, PlacedRefund, SpendReport, Told
 from xinghe.audit.journey import Journey, Limits
 from xinghe.audit.judge import SettingsDeleted
+from xinghe.audit.known_links import LinkedPeople
 from xinghe.audit.links import Links, PlacedLink
 from xinghe.audit.record import Place, SourceRecord
 from xinghe.domain.events import CAMPAIGN_EVENTS, AdSpent, CampaignConfigured, PersonLinked
@@ -61,7 +62,7 @@ class Recomputation:
             if person_id is None:
                 people[event.person_id].append(event)
             else:
-                self._linked_events[person_id].append(msgspec.structs.replace(event, person_id=person_id))
+                self._linked_events[person_id].append(event)
         for person_id, theirs in people.items():
             Journey(person_id, theirs, self._limits).add_to(self._truth, self._truth.watermarks_ms[partition])
 
@@ -143,8 +144,12 @@ class Recomputation:
         truth, links = self._truth, self._links
         # Where a person's refunds wait changes with the links: the furthest watermark tells which may be past.
         watermark_ms = max(truth.watermarks_ms.values(), default=0)
+        events = [event for theirs in self._linked_events.values() for event in theirs]
+        if links.firsts:
+            truth.linked = LinkedPeople(links.firsts, events, self._limits)
         for person_id, theirs in self._linked_events.items():
-            journey = Journey(person_id, theirs, self._limits, links.newest_ms[person_id])
+            of_one = [msgspec.structs.replace(event, person_id=person_id) for event in theirs]
+            journey = Journey(person_id, of_one, self._limits, links.newest_ms[person_id])
             journey.add_to(truth, watermark_ms)
         self._add_letters(self._linked_refunds)
         truth.counted += links.accepted

@@ -15,7 +15,7 @@ from xinghe.audit.findings import Findings
 from xinghe.audit.journey import Limits
 from xinghe.audit.ledger_laws import FoundLedger, compare_laws
 from xinghe.audit.log import Log
-from xinghe.audit.money_facts import money_facts
+from xinghe.audit.money_facts import FactsByDay, MoneyFacts
 from xinghe.audit.patience import Patience
 from xinghe.audit.recompute import SETTLE_PAUSE_S, SOURCE_TOPICS, Say, read_all, read_on, recompute
 from xinghe.domain.events import DEAD_LETTER, LEDGER_ENTRY
@@ -53,8 +53,12 @@ async def verify_ledger(
         await read_all(log, DEAD_LETTER, letters.add)
         ends = await log.ends(log.of(SOURCE_TOPICS))
         truth, arrivals = await recompute(log, ends, letters, limits, say)
-        facts = {each: theirs for each, theirs in money_facts(truth).items() if campaign_id in {None, each}}
-        comparison = LedgerComparison(facts, arrivals, truth.watermark_ms)
+        known = FactsByDay(truth)
+
+        def facts_on(day: int) -> dict[str, MoneyFacts]:
+            return {each: facts for each, facts in known.on(day).items() if campaign_id in {None, each}}
+
+        comparison = LedgerComparison(facts_on, arrivals, truth.watermark_ms)
         begins = await log.begins(log.of([LEDGER_ENTRY]))
         patience = Patience(0.0, say, time.monotonic)
         while True:

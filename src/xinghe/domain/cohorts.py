@@ -9,8 +9,8 @@ from msgspec import msgpack
 
 Amounts = tuple[int, int, int]
 """``orders_micros``, ``gmv_fen``, ``refund_fen``."""
-CohortCell = tuple[int, int, int, int, int]
-"""Number of the campaign in the directory, then as the first four of a `CohortRow`."""
+CohortCell = tuple[int, int, int, int, int, int]
+"""Number of the campaign in the directory, then days, model and ``known_day`` as in a `CohortRow`."""
 NO_AMOUNTS: Final[Amounts] = (0, 0, 0)
 
 
@@ -18,7 +18,8 @@ class CohortRow(NamedTuple):
     """What orders of one day give a campaign for touches of one day, as one model credits them; changes are signed.
 
     Days are numbers of `counted.day_number`. ``day`` is that of the order for ``orders_micros`` and ``gmv_fen``, that of the refund
-    for ``refund_fen``. ``model`` is an index into `metrics.MODELS`.
+    for ``refund_fen``. ``model`` is an index into `metrics.MODELS`. ``known_day`` is 0 for what is known from ``day`` on, else the
+    later day of the link of ids (R17) that it came of.
     """
 
     touch_day: int
@@ -28,6 +29,7 @@ class CohortRow(NamedTuple):
     orders_micros: int
     gmv_fen: int
     refund_fen: int
+    known_day: int = 0
 
 
 encode_cohorts = msgpack.Encoder().encode
@@ -42,15 +44,24 @@ def add_amounts(cells: dict[CohortCell, Amounts], changes: Mapping[CohortCell, S
 
 
 def added_up(rows: Iterable[CohortRow]) -> list[CohortRow]:
-    """The rows, those of the same days and model as one, ascending; what comes to 0 is left out.
+    """The rows, those of the same days and model as one, ascending by these; what comes to 0 is left out.
 
     >>> added_up([CohortRow(2, 3, 3, 0, 5, 7, 0), CohortRow(1, 3, 3, 0, 4, 4, 0), CohortRow(2, 3, 3, 0, -5, -6, 0)])
-    [CohortRow(touch_day=1, order_day=3, day=3, model=0, orders_micros=4, gmv_fen=4, refund_fen=0), \
-CohortRow(touch_day=2, order_day=3, day=3, model=0, orders_micros=0, gmv_fen=1, refund_fen=0)]
+    [CohortRow(touch_day=1, order_day=3, day=3, model=0, orders_micros=4, gmv_fen=4, refund_fen=0, known_day=0), \
+CohortRow(touch_day=2, order_day=3, day=3, model=0, orders_micros=0, gmv_fen=1, refund_fen=0, known_day=0)]
     """
-    sums: dict[tuple[int, int, int, int], Amounts] = {}
-    for *cell, orders_micros, gmv_fen, refund_fen in rows:
-        key = cell[0], cell[1], cell[2], cell[3]
+    sums: dict[tuple[int, int, int, int, int], Amounts] = {}
+    for touch_day, order_day, day, model, orders_micros, gmv_fen, refund_fen, known_day in rows:
+        key = touch_day, order_day, day, model, known_day
         orders, gmv, refund = sums.get(key, NO_AMOUNTS)
         sums[key] = (orders + orders_micros, gmv + gmv_fen, refund + refund_fen)
-    return [CohortRow(*key, *sums[key]) for key in sorted(sums) if any(sums[key])]
+    return [CohortRow(*key[:4], *sums[key], key[4]) for key in sorted(sums) if any(sums[key])]
+
+
+def all_known(rows: Iterable[CohortRow]) -> list[CohortRow]:
+    """The rows added up whichever day they are known from.
+
+    >>> all_known([CohortRow(2, 3, 3, 0, 5, 7, 0), CohortRow(2, 3, 3, 0, -5, -7, 0, 9), CohortRow(1, 3, 3, 0, 5, 7, 0, 9)])
+    [CohortRow(touch_day=1, order_day=3, day=3, model=0, orders_micros=5, gmv_fen=7, refund_fen=0, known_day=0)]
+    """
+    return added_up(row._replace(known_day=0) for row in rows)

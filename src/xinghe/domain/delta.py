@@ -9,6 +9,7 @@ from msgspec import Struct
 from xinghe.domain.cohorts import Amounts, CohortCell, CohortRow
 from xinghe.domain.events import ModelChannel
 from xinghe.domain.order import Refund
+from xinghe.domain.recounts import Recount
 
 
 class Delta(Struct, array_like=True, gc=False):
@@ -17,7 +18,7 @@ class Delta(Struct, array_like=True, gc=False):
     Metrics are indexes into `metrics.COUNTED_NAMES` and `metrics.PEOPLE_NAMES`, and beyond these those of each model; people go on with
     ``metrics.AUDIENCE_NAMES``. ``counts`` holds ``(note_id,
     minutes since the epoch, metric, change)``, ``people`` holds ``(day number or 0 for total, metric, change)``,
-    ``cohorts`` the changes of cohorts.
+    ``cohorts`` the changes of cohorts, ``recounts`` what of ``counts`` comes of links of ids after their day.
     ``arrived_ms`` are the broker's times of the source batches in the commit, told by one of its deltas only: a fair
     sample for the time from end to end.
     """
@@ -29,6 +30,7 @@ class Delta(Struct, array_like=True, gc=False):
     counts: list[tuple[str | None, int, int, int]]
     people: list[tuple[int, int, int]]
     cohorts: list[CohortRow]
+    recounts: list[Recount]
 
 
 class Watermark(Struct, array_like=True, gc=False):
@@ -59,7 +61,7 @@ class Changes:
     """What the journeys of one task changed since its last commit.
 
     ``counts`` by (source number, minute, counted metric), ``people`` by (campaign number, day or 0, people metric),
-    ``cohorts`` by campaign number, days and model.
+    ``cohorts`` by campaign number, days and model, ``recounts`` by campaign number, day, metric and day of the link.
     ``orders`` are the orders whose attribution is to be told: (person, number of the order). ``refusals`` are refunds that
     go to the dead letters: refund, reason, detail. ``paths`` are orders and their fen by (shop, channels of the path), told
     in ``model_channel``.
@@ -67,7 +69,17 @@ class Changes:
     full.
     """
 
-    __slots__ = ("cohorts", "counts", "evicted", "model_channel", "orders", "paths", "people", "refusals")
+    __slots__ = (
+        "cohorts",
+        "counts",
+        "evicted",
+        "model_channel",
+        "orders",
+        "paths",
+        "people",
+        "recounts",
+        "refusals",
+    )
 
     def __init__(self, model_channel: ModelChannel = "campaign") -> None:
         self.model_channel = model_channel
@@ -78,6 +90,7 @@ class Changes:
         self.counts: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         self.people: defaultdict[tuple[int, int, int], int] = defaultdict(int)
         self.cohorts: dict[CohortCell, Amounts] = {}
+        self.recounts: defaultdict[tuple[int, int, int, int], int] = defaultdict(int)
         self.orders: dict[tuple[bytes, int], None] = {}
         self.refusals: list[tuple[Refund, str, str]] = []
         self.paths: dict[tuple[str, tuple[str, ...]], tuple[int, int]] = {}

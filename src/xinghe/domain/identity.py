@@ -62,11 +62,15 @@ class Forwarded(Struct, array_like=True, gc=False):
 
 
 class Moved(Struct, array_like=True, gc=False):
-    """What goes to the person that an id was linked to; ``lineage`` are the ids it has come by, the oldest first."""
+    """What goes to the person that an id was linked to: a journey, or an event that came under the old id since.
+
+    ``lineage`` are the ids it has come by, the oldest first. ``linked_day`` is the day of the link that moves a journey.
+    """
 
     lineage: list[str]
-    journey: MovedJourney | None
-    events: list[Forwarded]
+    linked_day: int
+    journey: MovedJourney | None = None
+    event: Forwarded | None = None
 
 
 def circle(lineage: Sequence[str], here: str, target: str) -> Sequence[str]:

@@ -57,6 +57,7 @@ def amounts_due(facts: MoneyFacts, day: int) -> list[Due]:
 
     By what is known then; amounts of 0 are left out. The order of reports and cohorts does not matter.
     """
+    facts = facts.linked_on(day)
     return [
         *_spend_due(facts, day),
         *matches_due(facts, day),

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from xinghe.domain.cohorts import CohortRow
 from xinghe.domain.events import CampaignConfigured
+from xinghe.domain.recounts import Recount, counted_on
 from xinghe.domain.spend import DaySpend, Report, spend_by_day
 
 
@@ -40,6 +41,8 @@ class MoneyFacts(Struct, frozen=True, dict=True):
     """Of all models, in any order."""
     counted: Mapping[int, Mapping[str, int]]
     """By day the counted metrics of its ``1d`` window; a day without a window is absent."""
+    recounts: Sequence[Recount] = ()
+    """What links of ids have changed of ``counted`` of days before them."""
 
     @cached_property
     def spend(self) -> dict[int, list[DaySpend]]:
@@ -58,7 +61,7 @@ class MoneyFacts(Struct, frozen=True, dict=True):
     def ordered(self) -> dict[int, dict[int, Ordered]]:
         """What orders come to, by the day of the order and the model."""
         by_day: dict[int, dict[int, Ordered]] = {}
-        for _, order_day, day, model, orders_micros, gmv_fen, refund_fen in self.cohorts:
+        for _, order_day, day, model, orders_micros, gmv_fen, refund_fen, _ in self.cohorts:
             models = by_day.setdefault(order_day, {})
             known = models.get(model)
             if known is None:
@@ -69,6 +72,25 @@ class MoneyFacts(Struct, frozen=True, dict=True):
                 refunds = known.refund_fen_by_day
                 refunds[day] = refunds.get(day, 0) + refund_fen
         return by_day
+
+    def linked_on(self, day: int) -> MoneyFacts:
+        """The facts without what is known from a later day on by its ``known_day``, that of a link of ids."""
+        if self._last_linked_day <= day:
+            return self
+        return structs.replace(
+            self,
+            cohorts=[row for row in self.cohorts if row.known_day <= day],
+            counted=counted_on(day, self.counted, self.recounts),
+            recounts=(),
+        )
+
+    @cached_property
+    def _last_linked_day(self) -> int:
+        known_days = (
+            *(row.known_day for row in self.cohorts),
+            *(recount.known_day for recount in self.recounts),
+        )
+        return max(known_days, default=0)
 
     def ordered_on(self, day: int, model: int) -> Ordered:
         """What the orders of a day come to by a model."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from msgspec import structs
 
 from xinghe.domain.audience import audiences_in, facts_by_shop
+from xinghe.domain.cohorts import Amounts, CohortCell, add_amounts
 from xinghe.domain.conversion_rules import CONVERSION_METRIC, CONVERSION_PEOPLE
 from xinghe.domain.counted import CELL_BYTES, any_day, cells_in, day_number, pack_cell, unpack_cell
 from xinghe.domain.directory import Directory
 from xinghe.domain.identity import MovedJourney, MovedTouch
 from xinghe.domain.journey import Conversion, Journey, conversions_in
 from xinghe.domain.journey_rules import JourneyRules
-from xinghe.domain.metrics import FIRST_AUDIENCE
+from xinghe.domain.metrics import COUNTED_NAMES, FIRST_AUDIENCE
 from xinghe.domain.order import Order, pack_touch
 from xinghe.domain.order_figures import OrderFigures
 from xinghe.domain.order_path import count_path
@@ -24,9 +27,37 @@ from xinghe.domain.windows import MINUTE_MS
 Renumber = Callable[[int], int]
 
 
-def take_out(rules: JourneyRules, key: bytes, journey: Journey) -> MovedJourney:
-    """All of a journey, whose figures are taken back: as if none of it had been counted."""
+def take_out(rules: JourneyRules, key: bytes, journey: Journey, linked_day: int) -> MovedJourney:
+    """All of a journey by a link of ``linked_day``, whose figures are taken back: as if none of it had been counted."""
     rules.release(key, journey)
+    with _known_from(linked_day, rules):
+        _take_back(rules, journey)
+    return _packed(rules.directory, journey)
+
+
+@contextmanager
+def _known_from(linked_day: int, rules: JourneyRules) -> Iterator[None]:
+    """Have what is counted meanwhile known from the day of the link on, where that is later than its own (R18)."""
+    changes, directory = rules.changes, rules.directory
+    counts, cohorts = changes.counts, changes.cohorts
+    changes.counts, changes.cohorts = defaultdict(int), {}
+    yield
+    linked_counts, linked_cohorts = changes.counts, changes.cohorts
+    changes.counts, changes.cohorts = counts, cohorts
+    for (source, minute, metric), change in linked_counts.items():
+        counts[source, minute, metric] += change
+        day = day_number(minute * MINUTE_MS)
+        is_counted = metric < len(COUNTED_NAMES) and directory.sources[source].campaign_id is not None
+        if is_counted and linked_day > day:
+            changes.recounts[directory.campaign_of[source], day, metric, linked_day] += change
+    known: dict[CohortCell, Amounts] = {
+        (*cell[:5], linked_day if linked_day > cell[3] else 0): amounts
+        for cell, amounts in linked_cohorts.items()
+    }
+    add_amounts(cohorts, known)
+
+
+def _take_back(rules: JourneyRules, journey: Journey) -> None:
     counts, people = rules.changes.counts, rules.changes.people
     for counted in _counted(rules, journey):
         counts[counted] -= 1
@@ -43,7 +74,6 @@ def take_out(rules: JourneyRules, key: bytes, journey: Journey) -> MovedJourney:
             people[campaign, day, metric] -= 1
     for campaign, stage in rules.audience.stages(journey.audience).items():
         people[campaign, TOTAL, FIRST_AUDIENCE + stage] -= 1
-    return _packed(rules.directory, journey)
 
 
 def _counted(rules: JourneyRules, journey: Journey) -> Iterator[tuple[int, int, int]]:
@@ -136,9 +166,17 @@ def _renumbered(order: Order, number: Renumber) -> Order:
     )
 
 
-def add(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney) -> None:
-    """Add a journey that was taken out to another, event by event; what both have counts once."""
+def add(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney, linked_day: int) -> None:
+    """Add a journey that was taken out by a link of ``linked_day`` to another; what both have counts once."""
     rules.settle_one(key, journey)  # who is counted already must be known
+    with _known_from(linked_day, rules):
+        _add_events(rules, key, journey, moved)
+        # At once, before other events come, which are known from their own day on.
+        rules.settle_one(key, journey)
+
+
+def _add_events(rules: JourneyRules, key: bytes, journey: Journey, moved: MovedJourney) -> None:
+    """Add all that travels, event by event."""
     directory = rules.directory
     numbers = [
         directory.number((source.shop_id, source.campaign_id, source.note_id, source.item_id))

@@ -161,7 +161,7 @@ class OrderFigures:
                     credit[1] += sign * gmv_fen
                     campaigns.add(campaign)
                     if touch_day:
-                        cohort = cohorts[campaign, touch_day, order_day, order_day, model]
+                        cohort = cohorts[campaign, touch_day, order_day, order_day, model, 0]
                         cohort[0] += sign * orders_micros
                         cohort[1] += sign * gmv_fen
             by_model.append(campaigns)
@@ -197,7 +197,7 @@ class OrderFigures:
             self._counts[place.source, time_ms // MINUTE_MS, metric] += taken_fen
         if place.touch_day:
             days = place.touch_day, day_number(order.time_ms), day_number(time_ms)
-            self._cohorts[place.campaign, *days, model][2] += taken_fen
+            self._cohorts[place.campaign, *days, model, 0][2] += taken_fen
 
     def _add_repurchase(
         self, order: Order, firsts: tuple[int, ...], metrics: _Metrics, sign: int

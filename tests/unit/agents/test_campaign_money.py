@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from streams.agents import campaign_money
+from streams.agents.campaign_money import MOVING_MS
 from tests.deltas import send, tell_watermark
 from tests.pipeline import Pipeline
 from xinghe.domain.alerts import AlertRule, ForecastBelowTarget
@@ -69,16 +70,17 @@ class Stream:
         self.pipeline.feed([NoteViewed(f"see{time_ms}", "p2", time_ms, "n1", "s1")])
 
     def settle(self, now_ms: int = 0) -> None:
-        """What is told with one commit as newest is told with the next as settled."""
+        """What is told with one commit as newest is told with the next as settled, and booked a moment later."""
         self.pipeline.settle(now_ms)
         self.pipeline.settle(now_ms)
+        self.pipeline.settle(now_ms + MOVING_MS)
 
     def until(self, watermark_ms: int) -> None:
         self.see(watermark_ms)
         self.settle()
 
-    def tick(self) -> None:
-        self.pipeline.campaigns[0].processor.tick(0)
+    def tick(self, now_ms: int = 0) -> None:
+        self.pipeline.campaigns[0].processor.tick(now_ms)
 
     def commit(self) -> None:
         self.pipeline.campaigns[0].commit()
@@ -157,14 +159,14 @@ def test_the_clock_books_where_nothing_has_come_for_a_day() -> None:
     stream.spend(0)
     stream.see(at_ms(0, 12))
     stream.settle(now_ms=at_ms(1, 12))
-    stream.settle(now_ms=at_ms(1, 12) + QUIET_MS - 1)
+    stream.settle(now_ms=at_ms(1, 12) + QUIET_MS - MOVING_MS - 1)
     assert stream.entries() == []
     stream.settle(now_ms=at_ms(1, 12) + QUIET_MS)
     assert stream.lines(0) == SPEND
     stream.spend(2)
     stream.see(at_ms(0, 13))
     stream.settle(now_ms=at_ms(4))
-    stream.settle(now_ms=at_ms(4) + QUIET_MS - 1)
+    stream.settle(now_ms=at_ms(4) + QUIET_MS - 2 * MOVING_MS - 1)
     assert stream.lines(2) == [], "something has come"
     stream.settle(now_ms=at_ms(4) + QUIET_MS)
     assert stream.lines(2) == SPEND
@@ -201,10 +203,10 @@ def test_a_tick_books_a_bounded_number_of_days_and_the_next_goes_on(monkeypatch:
     with_days(stream)
     stream.see(at_ms(8, 7))
     counts = []
-    for _ in range(12):
-        stream.pipeline.settle()
+    for moments in range(13):
+        stream.pipeline.settle(moments * MOVING_MS)
         counts.append(sum(map(len, stream.pipeline.ledger().values())) // 2)
-    assert counts[:8] == [0, 3, 6, 9, 12, 15, 16, 16]
+    assert counts[:9] == [0, 0, 3, 6, 9, 12, 15, 16, 16]
     assert stream.pipeline.ledger() == at_once.pipeline.ledger()
 
 
@@ -228,6 +230,27 @@ def test_the_books_wait_for_all_deltas_before_the_watermark() -> None:
         stream.tick()
     stream.settle()
     assert [stream.lines(day) for day in range(5)] == [matched] * 5
+
+
+def test_a_day_waits_a_moment_for_journeys_that_are_on_their_way() -> None:
+    stream = Stream()
+    stream.spend(0)
+    stream.see(at_ms(1, 7))
+    stream.pipeline.settle(100)
+    stream.pipeline.settle(200)
+    stream.spend(1)
+    stream.see(at_ms(2, 7))
+    stream.pipeline.settle(300)
+    stream.pipeline.settle(400)
+    stream.tick(199 + MOVING_MS)
+    assert stream.entries() == []
+    stream.tick(200 + MOVING_MS)
+    stream.commit()
+    assert stream.lines(0) == SPEND
+    assert stream.lines(1) == []
+    stream.tick(400 + MOVING_MS)
+    stream.commit()
+    assert stream.lines(1) == SPEND
 
 
 # Crashes
@@ -268,8 +291,9 @@ def test_a_crash_doubles_and_loses_nothing(steps: Sequence[Step]) -> None:
             if stream is streams[0]:
                 for step in steps:
                     step(stream)
-            stream.tick()
-            stream.commit()
+            for now_ms in (0, MOVING_MS):
+                stream.tick(now_ms)
+                stream.commit()
     crashed, calm = (stream.pipeline for stream in streams)
     assert crashed.ledger() == calm.ledger()
     assert sum(map(len, calm.ledger().values())) > 32
@@ -288,6 +312,7 @@ def test_the_settled_watermark_outlives_a_crash() -> None:
     stream.pipeline.commit_campaigns()
     stream.crash()
     stream.tick()
+    stream.tick(MOVING_MS)
     stream.commit()
     assert stream.lines(0) == SPEND, "though nothing more comes"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.unit.audit.events import paid, view
 from tests.unit.audit.money import DAY, at_ms, setting, spent
@@ -86,7 +87,18 @@ def test_a_link_concerns_what_all_ids_of_the_person_touched() -> None:
     assert not arrivals.may_lack("c1", DAY)
     arrivals.add_links([link])
     assert arrivals.may_lack("c1", DAY)
-    assert arrivals.may_lack("c1", DAY - 20)
+    assert not arrivals.may_lack("c1", DAY - 2), "it changes nothing of what is known before its day"
+
+
+@pytest.mark.parametrize(("hour", "may_lack"), [(5, True), (6, False)])
+def test_a_link_early_in_its_day_may_come_before_something_of_the_day_before(
+    hour: int, *, may_lack: bool
+) -> None:
+    arrivals = Arrivals({"p1": "p2", "p2": "p2"})
+    arrived((seen(V, at_ms(0)), 10_000), into=arrivals)
+    link = PersonLinked("l", "p1", at_ms(1, hour), "p2")
+    arrivals.add_links([PlacedLink(Place("t", 0, 0), link, None, 0, 20_000)])
+    assert (arrivals.may_lack("c1", DAY), arrivals.may_lack("c1", DAY + 1)) == (may_lack, False)
 
 
 def test_nothing_lacks_without_events() -> None:

@@ -54,7 +54,7 @@ def record(entry: dict[str, Any] | bytes, offset: int, **fields: Any) -> Consume
 def entries(known: MoneyFacts = FACTS, last_day: int = 4) -> Entries:
     return [
         {**entry, "basis": {} if entry["line"] <= 2 else None}
-        for entry in expected_entries(known, DAY + last_day)
+        for entry in expected_entries(lambda _: known, DAY + last_day)
     ]
 
 
@@ -65,7 +65,7 @@ def findings(
     for offset, entry in enumerate(found):
         ledger.add(record(entry, offset, timestamp=at))
     result = Findings()
-    comparison = LedgerComparison({"c1": FACTS}, arrivals or Arrivals({}), watermark_ms)
+    comparison = LedgerComparison(lambda _: {"c1": FACTS}, arrivals or Arrivals({}), watermark_ms)
     comparison.compare(ledger, result)
     return result
 

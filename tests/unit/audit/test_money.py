@@ -115,7 +115,7 @@ class TestLedger:
             [setting(0)],
             [spent(0, 100), spent(0, 120, revision=1, late_days=3), spent(1, 0), spent(2, 5)],
         )
-        entries = expected_entries(known, DAY + 3)
+        entries = expected_entries(lambda _: known, DAY + 3)
         assert [(entry["entry_id"], entry["account"], entry["amount_fen"]) for entry in entries] == [
             ("c1|spend|2026-11-01|2026-11-01|1", "merchant:ad_expense", 100),
             ("c1|spend|2026-11-01|2026-11-01|2", "platform:ad_revenue", -100),
@@ -132,7 +132,7 @@ class TestLedger:
 
     def test_what_comes_to_nothing_is_only_reversed(self) -> None:
         known = facts([], [spent(0, 100), spent(0, 0, revision=1, late_days=1)])
-        lines = [(entry["day"], entry["line"]) for entry in expected_entries(known, DAY + 5)]
+        lines = [(entry["day"], entry["line"]) for entry in expected_entries(lambda _: known, DAY + 5)]
         assert lines == [("2026-11-01", 1), ("2026-11-01", 2), ("2026-11-02", 3), ("2026-11-02", 4)]
         assert amounts(known, DAY + 5) == {}
 
@@ -156,7 +156,7 @@ class TestLedger:
             [spent(0, 1_000), spent(4, 7)],
             credit(0, 0, 500, 10),
         )
-        last = [entry for entry in expected_entries(known, DAY + 4) if entry["day"] == "2026-11-05"]
+        last = [entry for entry in expected_entries(lambda _: known, DAY + 4) if entry["day"] == "2026-11-05"]
         assert [(entry["rule"], entry["account"], entry["amount_fen"]) for entry in last] == [
             ("spend", "merchant:ad_expense", 7),
             ("spend", "platform:ad_revenue", -7),

@@ -56,10 +56,11 @@ def test_books_that_are_behind_are_waited_for_as_long_as_they_grow() -> None:
     assert again.is_over(1, entries=2), "they have caught up"
 
 
-def test_books_that_do_not_grow_have_no_more_time_than_others() -> None:
+def test_books_that_do_not_grow_have_the_time_that_a_day_waits_until_it_is_booked() -> None:
     look = Look()
     assert not look.is_over(0, "ledger")
-    assert look.is_over(SETTLE_S, "ledger")
+    assert not look.is_over(GROWING_S - 0.1, "ledger", "guarantee")
+    assert look.is_over(GROWING_S, "ledger")
 
 
 def test_traffic_that_goes_on_does_not_hold_it_up() -> None:

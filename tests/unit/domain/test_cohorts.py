@@ -15,12 +15,12 @@ def cohorts(shopper: Shopper, name: str, model: int) -> list[tuple[int, ...]]:
     first = day_number(shopper._at(0))
     campaigns = shopper.directory.campaigns
     rows = [
-        CohortRow(*cell[1:], *amounts)
+        CohortRow(*cell[1:5], *amounts)
         for cell, amounts in shopper.rules.changes.cohorts.items()
         if campaigns[cell[0]] == name and any(amounts)
     ]
     return sorted(
-        (row.touch_day - first, row.order_day - first, row.day - first, *row[4:])
+        (row.touch_day - first, row.order_day - first, row.day - first, *row[4:7])
         for row in rows
         if row.model == model
     )

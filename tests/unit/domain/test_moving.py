@@ -12,12 +12,12 @@ from msgspec import msgpack
 
 from tests.unit.domain.test_journey_rules import KEY, START_MS, round_trip
 from tests.unit.domain.test_order_rules import Shopper, Step, assert_recovers
-from xinghe.domain.counted import pack_cell
+from xinghe.domain.counted import day_number, pack_cell
 from xinghe.domain.identity import MovedJourney
 from xinghe.domain.journey import Journey
-from xinghe.domain.metrics import FIRST_AUDIENCE
+from xinghe.domain.metrics import COUNTED_NAMES, FIRST_AUDIENCE
 from xinghe.domain.moving import add, take_out
-from xinghe.domain.windows import DAY_MS
+from xinghe.domain.windows import DAY_MS, MINUTE_MS
 
 STEPS: tuple[Step, ...] = (
     ("touches", 0, "v"),
@@ -61,18 +61,66 @@ def counted(*shoppers: Shopper) -> tuple[dict[Any, int], ...]:
         for (shop_id, path), (orders, fen) in shopper.rules.changes.paths.items():
             paths[shop_id, path, "orders"] += orders
             paths[shop_id, path, "gmv_fen"] += fen
-        for (campaign, *days_and_model), amounts in shopper.rules.changes.cohorts.items():
+        for (campaign, *days_and_model, _), amounts in shopper.rules.changes.cohorts.items():
             for name, amount in zip(("orders_micros", "gmv_fen", "refund_fen"), amounts, strict=True):
                 cohorts[campaigns[campaign], *days_and_model, name] += amount
     return tuple({cell: n for cell, n in each.items() if n} for each in (counts, people, paths, cohorts))
 
 
-def move(old: Shopper, new: Shopper) -> None:
+def move(old: Shopper, new: Shopper, linked_day: int = 0) -> None:
     """The journey of one to the other, as it travels."""
-    data = msgpack.encode(take_out(old.rules, KEY, old.journey))
+    data = msgpack.encode(take_out(old.rules, KEY, old.journey, linked_day))
     old.journey = Journey([])
-    add(new.rules, KEY, new.journey, msgpack.decode(data, type=MovedJourney))
+    add(new.rules, KEY, new.journey, msgpack.decode(data, type=MovedJourney), linked_day)
     new.commits(added=True)
+
+
+def known_before(day: int, *shoppers: Shopper) -> dict[Any, int]:
+    """Their cohorts of the days before ``day`` by what is known then."""
+    cohorts: Counter[Any] = Counter()
+    for shopper in shoppers:
+        for (campaign, *days, model, known_day), amounts in shopper.rules.changes.cohorts.items():
+            if max(days[-1], known_day) < day:
+                for place, amount in enumerate(amounts):
+                    cohorts[shopper.directory.campaigns[campaign], *days, model, place] += amount
+    return {cell: amount for cell, amount in cohorts.items() if amount}
+
+
+def counts_before(day: int, *shoppers: Shopper) -> dict[Any, int]:
+    """Their counts of the days before ``day`` that no order changes, by what is known then."""
+    counts: Counter[Any] = Counter()
+    for shopper in shoppers:
+        directory, changes = shopper.directory, shopper.rules.changes
+        for (source, minute, metric), change in changes.counts.items():
+            is_counted = metric < len(COUNTED_NAMES) and directory.sources[source].campaign_id is not None
+            if is_counted and (of_day := day_number(minute * MINUTE_MS)) < day:
+                counts[directory.campaigns[directory.campaign_of[source]], of_day, metric] += change
+        for (campaign, of_day, metric, known_day), change in changes.recounts.items():
+            if of_day < day <= known_day:
+                counts[directory.campaigns[campaign], of_day, metric] -= change
+    return {cell: change for cell, change in counts.items() if change}
+
+
+@given(order=st.permutations(STEPS), of_old=st.lists(st.booleans(), min_size=len(STEPS), max_size=len(STEPS)))
+@settings(max_examples=300, deadline=None)
+def test_what_a_link_changes_is_known_from_its_own_day_on(order: list[Step], of_old: list[bool]) -> None:
+    old, new, old_alone, new_alone, one = (Shopper() for _ in range(5))
+    linked_day = day_number(START_MS + 5 * DAY_MS)
+    is_of_old = dict(zip(order, of_old, strict=True))
+    before = [step for step in order if day_number(START_MS + round(step[1] * DAY_MS)) < linked_day]
+    after = [step for step in order if step not in before]
+    for step in before:
+        play(old if is_of_old[step] else new, [step])
+        play(old_alone if is_of_old[step] else new_alone, [step])
+    move(old, new, linked_day)
+    play(new, after)
+    play(one, order)
+    for day in range(linked_day - 5, linked_day + 1):
+        assert known_before(day, old, new) == known_before(day, old_alone, new_alone)
+        assert counts_before(day, old, new) == counts_before(day, old_alone, new_alone)
+    assert counted(old, new)[-1] == counted(one)[-1]
+    last_days = {cell[-1] for shopper in (old, new) for cell in shopper.rules.changes.cohorts}
+    assert last_days <= {0, linked_day}
 
 
 @given(

@@ -99,9 +99,9 @@ def test_a_journey_moves_with_what_waits_in_it_to_one_in_which_something_waits(
 
 
 def _move_at_once(old: Shopper, new: Shopper) -> None:
-    data = msgpack.encode(take_out(old.rules, KEY, old.journey))
+    data = msgpack.encode(take_out(old.rules, KEY, old.journey, 0))
     old.journey = Journey([])
-    add(new.rules, KEY, new.journey, msgpack.decode(data, type=MovedJourney))
+    add(new.rules, KEY, new.journey, msgpack.decode(data, type=MovedJourney), 0)
 
 
 def test_until_it_is_settled_nothing_is_shared_or_told() -> None:

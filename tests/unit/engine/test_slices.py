@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,13 +11,13 @@ from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.errors import TopicAuthorizationFailedError
 from faust.types import TP
 
-from streams.engine.batch import Batch
+from streams.engine.batch import CAME_HEADER, Batch
 from streams.engine.transport import ALIGN_WAIT_S, SLICE_RECORDS, SLICE_SPAN_MS, Slices
 from tests.pipeline import FakeRecord
 
 LARGE, SMALL, OTHER = TP("large", 0), TP("small", 0), TP("other", 0)
-URGENT = TP("urgent", 0)
-STAGES = {"large": "a", "small": "a", "urgent": "a", "other": "b"}
+RELAYED = TP("relayed", 0)
+STAGES = {"large": "a", "small": "a", "relayed": "a", "other": "b"}
 
 
 class Partition:
@@ -74,11 +74,15 @@ class Broker:
     def _notify(self, _future: Any) -> None:
         self.notified += 1
 
-    def fetched(self, tp: TP, *timestamps: int, lag: int = 0) -> None:
-        """A fetch came back with records of these times; ``lag`` more are on the broker."""
+    def fetched(self, tp: TP, *timestamps: int, lag: int = 0, came_ms: Sequence[int] = ()) -> None:
+        """A fetch came back with records of these times; ``lag`` more are on the broker. ``came_ms`` are their headers."""
         partition = self.partitions[tp]
         first = partition.position
-        records = [FakeRecord(first + index, time, b"k", b"v") for index, time in enumerate(timestamps)]
+        headers = [[(CAME_HEADER, b"%d" % time_ms)] for time_ms in came_ms] or [[]] * len(timestamps)
+        records = [
+            FakeRecord(first + index, time, b"k", b"v", headers[index])
+            for index, time in enumerate(timestamps)
+        ]
         partition.lso = partition.highwater = first + len(records) + lag
         self._records[tp] = FetchResult(
             tp, assignment=self, partition_records=Parsed(records, first), backoff=0
@@ -92,7 +96,7 @@ def broker() -> Broker:
 
 @pytest.fixture
 def slices() -> Slices:
-    return Slices(STAGES, {"urgent"})
+    return Slices(STAGES, {"relayed"})
 
 
 def taken(slices: Slices, broker: Broker, now_s: float = 0.0, active: set[TP] | None = None) -> list[Batch]:
@@ -193,16 +197,19 @@ def test_a_slice_does_not_run_far_ahead_of_the_others_of_its_task(slices: Slices
     ]
 
 
-def test_what_is_urgent_goes_first_and_whole(slices: Slices) -> None:
-    broker = Broker(LARGE, SMALL, URGENT)
-    broker.fetched(LARGE, 50)
+def test_what_is_relayed_has_its_turn_by_the_time_of_what_it_came_of(slices: Slices) -> None:
+    broker = Broker(LARGE, SMALL, RELAYED)
+    broker.fetched(LARGE, 50, 9_100)
     broker.fetched(SMALL, 10)
-    broker.fetched(URGENT, 7_000, 9_000)
-    batches = [batch for _ in range(3) for batch in taken(slices, broker)]
-    assert [(batch.topic, len(batch.records)) for batch in batches] == [
-        ("urgent", 2),
-        ("small", 1),
-        ("large", 1),
+    # Of two tasks, one of which is ahead: what comes after its record waits as well.
+    broker.fetched(RELAYED, 99_000, 99_001, 99_002, 99_003, came_ms=[5, 40, 8_950, 30])
+    batches = [batch for _ in range(5) for batch in taken(slices, broker)]
+    assert [(batch.topic, [record.offset for record in batch.records]) for batch in batches] == [
+        ("relayed", [0, 1]),
+        ("small", [0]),
+        ("large", [0]),
+        ("relayed", [2, 3]),
+        ("large", [1]),
     ]
 
 
