@@ -1,6 +1,6 @@
 """Where each guarantee is said to stand, in the topic and in Redis, against the recomputation (ARCHITECTURE.md, R23).
 
-Compared are the figures, the forecast, the gates, and what came of it. A position is told anew where something changed, so that what depends on the
+Compared are the figures, the forecast, the gates, the shop, and what came of it; Redis must have all that the topic has. A position is told anew where something changed, so that what depends on the
 time alone (days that are left, whether it is settled) may be behind: it must be right for the day that the record says it is of.
 """
 
@@ -28,6 +28,8 @@ FORECAST: Final = (
     "forecast_standard_error_fen",
     "forecast_spend_fen",
 )
+DERIVED: Final = frozenset({"outcome", "outcome_since_ms", "payout_fen"})
+"""Fields that are compared by themselves besides the figures."""
 DEVELOPED_DAYS: Final = 200
 """So many days after the watermark's, no forecast changes any more."""
 
@@ -79,17 +81,16 @@ class GuaranteeComparison:
         for campaign_id in sorted(self._expected.keys() | told if self._must_be_told else told):
             findings.compared["guarantees"] += 1
             where = f"campaign {campaign_id}"
-            for field, expected, value in self._of_topic(campaign_id, found.last.get(campaign_id)):
+            position = _position(found.last.get(campaign_id))
+            for field, expected, value in self._of_topic(campaign_id, position):
                 findings.add(Difference(KIND, where, field, expected, value), campaign_id=campaign_id)
             where = f"xinghe:campaign:{campaign_id}:guarantee"
-            for field, expected, value in self._of_redis(campaign_id, in_redis.get(campaign_id)):
+            for field, expected, value in self._of_redis(campaign_id, position, in_redis.get(campaign_id)):
                 findings.add(Difference(KIND, where, field, expected, value), campaign_id=campaign_id)
 
-    def _of_topic(self, campaign_id: str, value: bytes | None) -> Iterator[Wrong]:
-        try:
-            position = None if value is None else dict(orjson.loads(value))
-        except (orjson.JSONDecodeError, TypeError, ValueError):
-            yield "value", "a position", "something else"
+    def _of_topic(self, campaign_id: str, position: dict[str, Any] | str | None) -> Iterator[Wrong]:
+        if isinstance(position, str):
+            yield "value", "a position", position
             return
         yield from _differing(self._expected.get(campaign_id), position)
         if position is not None and campaign_id in self._ends:
@@ -105,10 +106,23 @@ class GuaranteeComparison:
             yield "days_left", f"at least {least}", days_left
             return
         over_day = guarantee.settlement_day - days_left
+        if found.get("shop_id") not in (
+            shop_ids := self._shops(campaign_id, over_day, is_over=not days_left)
+        ):
+            yield "shop_id", " or ".join(sorted(shop_ids)), found.get("shop_id")
         if found.get("status") != (status := status_on(guarantee, over_day)):
             yield "status", status, found.get("status")
         if (told := _states(found.get("gates"))) != (states := gates_on(guarantee, over_day)):
             yield "gates", states, told
+
+    def _shops(self, campaign_id: str, over_day: int, *, is_over: bool) -> set[str]:
+        """The shop of the terms on the day after ``over_day``, and of those since then where no days are left to tell the day."""
+        facts, first_day = self._facts[campaign_id], self._newest[campaign_id].first_day
+        days = [max(over_day + 1, first_day)]
+        if is_over:
+            days += [day_number(setting.effective_ms) for setting in facts.settings]
+            days = [day for day in (*days, *(day + 1 for day in days)) if day > over_day]
+        return {terms.shop_id for day in days if (terms := facts.terms(day)) is not None}
 
     def _of_forecast(self, campaign_id: str, found: Mapping[str, Any]) -> Iterator[Wrong]:
         """The forecast is that of the day of the watermark, or of a later one up to that of the clock."""
@@ -126,12 +140,28 @@ class GuaranteeComparison:
         if not is_right:
             yield "forecast", expected or "too_little_data", told
 
-    def _of_redis(self, campaign_id: str, fields: Mapping[str, str] | None) -> Iterator[Wrong]:
+    def _of_redis(
+        self, campaign_id: str, position: dict[str, Any] | str | None, fields: Mapping[str, str] | None
+    ) -> Iterator[Wrong]:
         expected = self._expected.get(campaign_id)
         as_text = None if expected is None else {name: _text(value) for name, value in expected.items()}
         yield from _differing(as_text, fields)
-        if fields is not None and campaign_id in self._ends:
-            yield from _of_outcome(self._ends[campaign_id], fields)
+        if as_text is None or fields is None:
+            return
+        yield from _of_outcome(self._ends[campaign_id], fields)
+        if isinstance(position, dict):
+            # The figures were looked at, and may not be those of the topic.
+            for name in sorted((position.keys() | fields.keys()) - as_text.keys() - DERIVED):
+                if (wanted := _text(position.get(name))) != fields.get(name):
+                    yield name, wanted, fields.get(name)
+
+
+def _position(value: bytes | None) -> dict[str, Any] | str | None:
+    """A record's value; in words what it is where it is no position."""
+    try:
+        return None if value is None else dict(orjson.loads(value))
+    except (orjson.JSONDecodeError, TypeError, ValueError):
+        return "something else"
 
 
 def expected_position(facts: MoneyFacts) -> dict[str, int | str | None] | None:
@@ -256,5 +286,6 @@ def _differing(
         yield "payout_fen", expected["expected_payout_fen"], payout
 
 
-def _text(value: int | str | None) -> str | None:
-    return None if value is None else str(value)
+def _text(value: Any) -> str | None:
+    """A field as Redis has it: text as it is, what is unknown not at all, all else as JSON."""
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()

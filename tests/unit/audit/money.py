@@ -21,8 +21,8 @@ def at_ms(day: int, hour: int = 0) -> int:
     return day_start_ms(DAY + day) + hour * HOUR_MS
 
 
-def setting(day: int, hour: int = 0, **fields: Any) -> CampaignConfigured:
-    return CampaignConfigured("c1", "s1", "n", effective_ms=at_ms(day, hour), **fields)
+def setting(day: int, hour: int = 0, *, shop_id: str = "s1", **fields: Any) -> CampaignConfigured:
+    return CampaignConfigured("c1", shop_id, "n", effective_ms=at_ms(day, hour), **fields)
 
 
 def spent(day: int, spend_fen: int, *, hour: int = 0, revision: int = 0, late_days: int = 0) -> SpendReport:

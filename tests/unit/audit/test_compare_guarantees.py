@@ -60,7 +60,11 @@ def of_day(of: MoneyFacts, watermark_ms: int) -> dict[str, Any]:
         {"name": name, "state": state, "reason": ""} for name, state in gates_on(begun, over_day).items()
     ]
     days_left = max(begun.settlement_day - over_day, 0)
-    return {"days_left": days_left, "status": status_on(begun, over_day), "gates": gates}
+    return {"shop_id": "s1", "days_left": days_left, "status": status_on(begun, over_day), "gates": gates}
+
+
+def text_of(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def differences(
@@ -75,10 +79,12 @@ def differences(
         if isinstance(position, dict):
             position = orjson.dumps(TOO_LITTLE | of_day(of, watermark_ms) | position)
         found.last["c1"] = position
+        if in_redis is not None and position.startswith(b"{"):
+            in_redis = orjson.loads(position) | in_redis
     as_text = (
         {}
         if in_redis is None
-        else {"c1": {name: str(value) for name, value in in_redis.items() if value is not None}}
+        else {"c1": {name: text_of(value) for name, value in in_redis.items() if value is not None}}
     )
     findings = Findings()
     GuaranteeComparison({"c1": of}, watermark_ms, watermark_ms).compare(found, as_text, findings)
@@ -94,9 +100,47 @@ def test_what_is_right_has_no_difference() -> None:
 
 @pytest.mark.parametrize("name", [*POSITION, "payout_fen"])
 def test_each_figure_is_compared(name: str) -> None:
-    wrong = POSITION | {name: 5}
-    assert differences(wrong, POSITION) == [f"campaign c1: {name}"]
-    assert differences(POSITION, wrong) == [f"xinghe:campaign:c1:guarantee: {name}"]
+    right = POSITION | {"payout_fen": 749}
+    wrong = right | {name: 5}
+    assert differences(wrong, right) == [f"campaign c1: {name}"]
+    assert differences(right, wrong) == [f"xinghe:campaign:c1:guarantee: {name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", "settled"),
+        ("gates", []),
+        ("days_left", 9),
+        ("shop_id", "s2"),
+        ("outcome_reason", "none"),
+        ("forecast", "known"),
+        ("forecast_gmv_fen", 1),
+        ("more", "than that"),
+    ],
+)
+def test_redis_has_all_that_the_topic_has_and_no_more(name: str, value: Any) -> None:
+    assert differences(POSITION, POSITION | {name: value}) == [f"xinghe:campaign:c1:guarantee: {name}"]
+
+
+def test_the_shop_is_that_of_the_terms_of_the_day() -> None:
+    moved = facts(
+        [setting(0, guarantee=ROI), setting(3, guarantee=ROI, shop_id="s2")],
+        [spent(0, 1_000)],
+        credit(0, 0, 501, 10, {1: 3}),
+    )
+    for day, shop_ids in ((2, {"s1"}), (3, {"s2"}), (9, {"s2"})):
+        for shop_id in ("s1", "s2"):
+            found = differences(POSITION | {"shop_id": shop_id}, POSITION, watermark_ms=at_ms(day), of=moved)
+            assert found == ([] if shop_id in shop_ids else ["campaign c1: shop_id"]), (day, shop_id)
+    later = facts(
+        [setting(0, guarantee=ROI), setting(8, guarantee=ROI, shop_id="s2")],
+        [spent(0, 1_000)],
+        credit(0, 0, 501, 10, {1: 3}),
+    )
+    for shop_id in ("s1", "s2"):
+        settled = POSITION | {"shop_id": shop_id}
+        assert differences(settled, POSITION, watermark_ms=at_ms(9), of=later) == [], "it may be behind"
 
 
 def test_a_position_must_be_there_and_only_where_the_newest_setting_has_a_guarantee() -> None:
