@@ -175,7 +175,9 @@ class CampaignMoney:
             return 0
         facts = self._facts(campaign_id, *days_that_matter(self._settings_of(campaign_id), first_day))
         rows = len(facts.reports) + len(facts.cohorts)
-        last_day = min(self._last_day, first_day + max((left - rows) // ROWS_OF_DAY, 1) - 1)
+        # Days before links are each looked at by rows of their own.
+        rows_of_day = ROWS_OF_DAY + (0 if facts.linked_on(first_day) is facts else rows)
+        last_day = min(self._last_day, first_day + max((left - rows) // rows_of_day, 1) - 1)
         if last_day == self._last_day:
             del self._to_book[campaign_id]
         days = range(first_day, last_day + 1)
@@ -194,7 +196,7 @@ class CampaignMoney:
                 self._send(LEDGER_ENTRY, campaign_id, self._encode(entry))
         self._books.put(key, CampaignBooks(books, sorted(booked.items())))
         self._recounts.booked(campaign_id, last_day)
-        return rows + ROWS_OF_DAY * len(days)
+        return rows + rows_of_day * len(days)
 
     def _first_day(self, campaign_id: str) -> int | None:
         """The first day for which there can be anything to book."""
@@ -244,7 +246,7 @@ class CampaignMoney:
         from_day = min(begun[-1], self._today_of(campaign_id) - FORECAST_DAYS)
         facts = self._facts(campaign_id, begun[-1], from_day)
         # Of touches before that the first orders are not among them: the growth of the others would be told wrong.
-        return replace(facts, cohorts=all_known(row for row in facts.cohorts if row.touch_day >= from_day))
+        return replace(facts, cohorts=all_known([row for row in facts.cohorts if row.touch_day >= from_day]))
 
     def _today_of(self, campaign_id: str) -> int:
         """The day of the watermark; a day that the clock has booked is over, whatever the watermark is after a start."""

@@ -243,7 +243,7 @@ def assert_equal_to(truth: Truth, run: Run) -> None:
 
 def known_at_last(cohorts: Mapping[str, Sequence[CohortRow]]) -> dict[str, list[CohortRow]]:
     """The cohorts of each campaign once all links are known."""
-    known = {campaign_id: all_known(rows) for campaign_id, rows in cohorts.items()}
+    known = {campaign_id: list(all_known(rows)) for campaign_id, rows in cohorts.items()}
     return {campaign_id: rows for campaign_id, rows in known.items() if rows}
 
 

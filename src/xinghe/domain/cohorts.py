@@ -58,10 +58,12 @@ CohortRow(touch_day=2, order_day=3, day=3, model=0, orders_micros=0, gmv_fen=1, 
     return [CohortRow(*key[:4], *sums[key], key[4]) for key in sorted(sums) if any(sums[key])]
 
 
-def all_known(rows: Iterable[CohortRow]) -> list[CohortRow]:
-    """The rows added up whichever day they are known from.
+def all_known(rows: Sequence[CohortRow]) -> Sequence[CohortRow]:
+    """The rows added up whichever day they are known from; as they are where all are known from their own.
 
     >>> all_known([CohortRow(2, 3, 3, 0, 5, 7, 0), CohortRow(2, 3, 3, 0, -5, -7, 0, 9), CohortRow(1, 3, 3, 0, 5, 7, 0, 9)])
     [CohortRow(touch_day=1, order_day=3, day=3, model=0, orders_micros=5, gmv_fen=7, refund_fen=0, known_day=0)]
     """
+    if not any(row.known_day for row in rows):
+        return rows
     return added_up(row._replace(known_day=0) for row in rows)
