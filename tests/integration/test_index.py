@@ -9,7 +9,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
@@ -184,6 +184,13 @@ def list_of(redis: Redis, name: str) -> list[str]:
     return list(found)
 
 
+def is_filled(redis: Redis) -> bool:
+    entries = sum(len(hash_of(redis, name)) for name in names(redis, keys.ledger("*")))
+    counts = cast("dict[str, str]", redis.hgetall(keys.DEAD_LETTERS))
+    many = [count for count in counts.values() if int(count) >= SAMPLES]
+    return len(names(redis, keys.order("*"))) > 50 and entries > 100 and len(counts) > 3 and bool(many)
+
+
 def wait_until_equal(stream: Stream, supervisor: Supervisor | None = None) -> Contents:
     """Wait until Redis has what the topics say, and answer it."""
     watch = wait_until if supervisor is None else supervisor.watch
@@ -201,7 +208,7 @@ def test_redis_has_what_the_topics_say_over_kills_and_an_emptied_redis(stream: S
     index = IndexProcess(stream)
     with supervised(stream, "w1") as supervisor, stream.redis() as redis:
         # Days in seconds, so that there are books, and bad records.
-        options = ("--days-per-second", "2", "--duration", "15", "--campaigns", "6", "--bad-share", "0.02")
+        options = ("--days-per-second", "2", "--duration", "30", "--campaigns", "6", "--bad-share", "0.02")
         with stream.traffic(1_500, 51, *options):
             supervisor.watch(lambda: bool(names(redis, keys.order("*"))), 30, "orders are indexed")
             index.kill()
@@ -213,6 +220,7 @@ def test_redis_has_what_the_topics_say_over_kills_and_an_emptied_redis(stream: S
                 supervisor.run_for(1)
                 index.kill()
                 index.start()
+            supervisor.watch(lambda: is_filled(redis), 60, "there are orders, books and bad records enough")
         supervisor.watch(lambda: stream.lag() == 0, 60, "all is processed")
         contents = wait_until_equal(stream, supervisor)
         redis.flushall()
