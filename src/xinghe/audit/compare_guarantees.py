@@ -28,8 +28,8 @@ FORECAST: Final = (
     "forecast_standard_error_fen",
     "forecast_spend_fen",
 )
-DERIVED: Final = frozenset({"outcome", "outcome_since_ms", "payout_fen"})
-"""Fields that are compared by themselves besides the figures."""
+SETTLED: Final = frozenset({"outcome", "outcome_since_ms", "payout_fen"})
+"""What is told once it is settled: right wherever it is told, and told in Redis where the topic does."""
 DEVELOPED_DAYS: Final = 200
 """So many days after the watermark's, no forecast changes any more."""
 
@@ -116,12 +116,10 @@ class GuaranteeComparison:
             yield "gates", states, told
 
     def _shops(self, campaign_id: str, over_day: int, *, is_over: bool) -> set[str]:
-        """The shop of the terms on the day after ``over_day``, and of those since then where no days are left to tell the day."""
+        """The shop of the terms on the day after ``over_day``, and on those since where no days are left that tell the day."""
         facts, first_day = self._facts[campaign_id], self._newest[campaign_id].first_day
-        days = [max(over_day + 1, first_day)]
-        if is_over:
-            days += [day_number(setting.effective_ms) for setting in facts.settings]
-            days = [day for day in (*days, *(day + 1 for day in days)) if day > over_day]
+        today = over_day + 1
+        days = range(today, self._last_today + 1) if is_over else [max(today, first_day)]
         return {terms.shop_id for day in days if (terms := facts.terms(day)) is not None}
 
     def _of_forecast(self, campaign_id: str, found: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -145,15 +143,18 @@ class GuaranteeComparison:
     ) -> Iterator[Wrong]:
         expected = self._expected.get(campaign_id)
         as_text = None if expected is None else {name: _text(value) for name, value in expected.items()}
-        yield from _differing(as_text, fields)
-        if as_text is None or fields is None:
+        wrong = list(_differing(as_text, fields))
+        if as_text is not None and fields is not None:
+            wrong += _of_outcome(self._ends[campaign_id], fields)
+        yield from wrong
+        if as_text is None or fields is None or not isinstance(position, dict):
             return
-        yield from _of_outcome(self._ends[campaign_id], fields)
-        if isinstance(position, dict):
-            # The figures were looked at, and may not be those of the topic.
-            for name in sorted((position.keys() | fields.keys()) - as_text.keys() - DERIVED):
-                if (wanted := _text(position.get(name))) != fields.get(name):
-                    yield name, wanted, fields.get(name)
+        # The figures were looked at, and may not be those of the topic.
+        for name in sorted((position.keys() | fields.keys()) - as_text.keys()):
+            wanted, shown = _text(position.get(name)), fields.get(name)
+            is_lacking = wanted is not None and shown is None and not wrong
+            if is_lacking if name in SETTLED else wanted != shown:
+                yield name, wanted, shown
 
 
 def _position(value: bytes | None) -> dict[str, Any] | str | None:

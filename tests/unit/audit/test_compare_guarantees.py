@@ -22,6 +22,7 @@ from xinghe.audit.guarantee import first_days, outcome
 from xinghe.audit.money_facts import MoneyFacts
 from xinghe.domain.counted import day_number
 from xinghe.domain.terms import QianchuanRoi
+from xinghe.serving.positions import position_fields
 
 DAY_0 = day_number(at_ms(0))
 ROI = QianchuanRoi(at_ms(0), 2.0)
@@ -63,10 +64,6 @@ def of_day(of: MoneyFacts, watermark_ms: int) -> dict[str, Any]:
     return {"shop_id": "s1", "days_left": days_left, "status": status_on(begun, over_day), "gates": gates}
 
 
-def text_of(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
 def differences(
     position: dict[str, Any] | bytes | None,
     in_redis: dict[str, Any] | None,
@@ -81,11 +78,7 @@ def differences(
         found.last["c1"] = position
         if in_redis is not None and position.startswith(b"{"):
             in_redis = orjson.loads(position) | in_redis
-    as_text = (
-        {}
-        if in_redis is None
-        else {"c1": {name: text_of(value) for name, value in in_redis.items() if value is not None}}
-    )
+    as_text = {} if in_redis is None else {"c1": position_fields(orjson.dumps(in_redis))}
     findings = Findings()
     GuaranteeComparison({"c1": of}, watermark_ms, watermark_ms).compare(found, as_text, findings)
     return [f"{difference.where}: {difference.field}" for difference in findings.shown]
@@ -121,6 +114,15 @@ def test_each_figure_is_compared(name: str) -> None:
 )
 def test_redis_has_all_that_the_topic_has_and_no_more(name: str, value: Any) -> None:
     assert differences(POSITION, POSITION | {name: value}) == [f"xinghe:campaign:c1:guarantee: {name}"]
+
+
+@pytest.mark.parametrize("name", ["outcome", "outcome_since_ms", "payout_fen"])
+def test_redis_tells_what_came_of_it_once_the_topic_does(name: str) -> None:
+    settled = {"outcome": "paid", "outcome_since_ms": at_ms(5), "payout_fen": 749}
+    assert differences(POSITION | settled, POSITION | settled) == []
+    found = differences(POSITION | settled, POSITION | settled | {name: None})
+    shown = "outcome" if name == "outcome_since_ms" else name
+    assert found == [f"xinghe:campaign:c1:guarantee: {shown}"]
 
 
 def test_the_shop_is_that_of_the_terms_of_the_day() -> None:
