@@ -176,7 +176,7 @@ class CampaignMoney:
         facts = self._facts(campaign_id, *days_that_matter(self._settings_of(campaign_id), first_day))
         rows = len(facts.reports) + len(facts.cohorts)
         # Days before links are each looked at by rows of their own.
-        rows_of_day = ROWS_OF_DAY + (0 if facts.linked_on(first_day) is facts else rows)
+        rows_of_day = ROWS_OF_DAY + (rows if facts.last_linked_day > first_day else 0)
         last_day = min(self._last_day, first_day + max((left - rows) // rows_of_day, 1) - 1)
         if last_day == self._last_day:
             del self._to_book[campaign_id]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 POLL_MS: Final = 500
 RECORDS_MAX: Final = 5_000
 PROGRESS_S_MAX: Final = 10.0
+"""Without a record or marker for so long, what is said to be there does not come."""
 
 _decode_linked = msgspec.json.Decoder(PersonLinked).decode
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from hypothesis import strategies as st
 
 from tests.property.events import MIDNIGHT_MS
+from xinghe.domain.counted import day_number, day_start_ms
 from xinghe.domain.events import (
     AdClicked,
     AdSpent,
@@ -263,15 +264,11 @@ class World:
         if not self._late:
             # What is of the day before a link and comes after it is known with the link, or before, by the order in which
             # tasks read.
-            times_ms = [max(time_ms, _midnight_ms(time_ms) + 5 * HOUR_MS) for time_ms in times_ms]
+            times_ms = [max(time_ms, day_start_ms(day_number(time_ms)) + 5 * HOUR_MS) for time_ms in times_ms]
         return [
             Arrived(self._came(time_ms), PersonLinked(self._id(), old, time_ms, new))
             for time_ms, (old, new) in zip(times_ms, pairs, strict=True)
         ]
-
-
-def _midnight_ms(time_ms: int) -> int:
-    return time_ms - (time_ms - START_MS) % DAY_MS
 
 
 def closing(watermark_ms: int) -> list[Arrived]:

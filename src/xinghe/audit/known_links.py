@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -28,6 +29,11 @@ class LinkedPeople:
         """The days of the links, ascending."""
         return sorted({day_number(link.event.time_ms) for link in self._links})
 
+    @cached_property
+    def all_known(self) -> Truth:
+        """What these people count by all links."""
+        return self.known_on(self.days[-1])
+
     def known_on(self, day: int) -> Truth:
         """What these people count, if no link of a later day has come."""
         person_of = Links(link for link in self._links if day_number(link.event.time_ms) <= day).person_of
@@ -48,7 +54,7 @@ def truth_known_on(truth: Truth, day: int) -> Truth:
     known, people = truth.linked.known_on(day), set(truth.person_of.values())
     return replace(
         truth,
-        counts=_counts(truth.counts, truth.linked.known_on(max(truth.linked.days)), known),
+        counts=_counts(truth.counts, truth.linked.all_known, known),
         orders={key: order for key, order in truth.orders.items() if key[0] not in people} | known.orders,
         refunds={key: theirs for key, theirs in truth.refunds.items() if key[0] not in people}
         | known.refunds,

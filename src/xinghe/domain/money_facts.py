@@ -75,7 +75,7 @@ class MoneyFacts(Struct, frozen=True, dict=True):
 
     def linked_on(self, day: int) -> MoneyFacts:
         """The facts without what is known from a later day on by its ``known_day``, that of a link of ids."""
-        if self._last_linked_day <= day:
+        if self.last_linked_day <= day:
             return self
         return structs.replace(
             self,
@@ -85,7 +85,8 @@ class MoneyFacts(Struct, frozen=True, dict=True):
         )
 
     @cached_property
-    def _last_linked_day(self) -> int:
+    def last_linked_day(self) -> int:
+        """The latest ``known_day``, 0 where no link has changed anything."""
         known_days = (
             *(row.known_day for row in self.cohorts),
             *(recount.known_day for recount in self.recounts),
