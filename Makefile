@@ -17,8 +17,8 @@ test: setup ## all tests, with coverage
 	@scripts/test-tools
 	@status=0; \
 	.venv/bin/pytest --numprocesses=auto --dist=worksteal -m "not integration and not chaos" --cov --cov-report= || status=$$?; \
-	.venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile -m "integration or chaos" tests \
-		--cov --cov-append --cov-report=term || status=$$?; \
+	.venv/bin/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
+		-m "integration or chaos" tests --cov --cov-append --cov-report=term || status=$$?; \
 	exit $$status
 
 lint: setup ## style, types, import direction, generated contracts

@@ -12,11 +12,21 @@ from hypothesis import settings
 from xinghe.embedded import LIB_DIR_DEFAULT, EmbeddedServices
 
 ROOT = Path(__file__).parents[1]
+LONG = ("test_index.py", "test_stream_replay.py", "test_dashboard.py", "test_kills.py", "test_money.py")
+"""Files that take minutes: begun last, one of them would run alone in the end."""
 LIB_DIR = Path(os.environ.get("XINGHE_KAFKA_LIB", ROOT / LIB_DIR_DEFAULT))
+
+# A test's broker lives for seconds: to compile its code well would cost more than it brings, and takes the cores from the tests.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 # How long an example takes says how busy the machine is, not whether it is right.
 settings.register_profile("xinghe", deadline=None)
 settings.load_profile("xinghe")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, all else in the order of the folders."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
+
+from tests.waiting import wait_until
 
 
 def processes_of(data_dir: Path) -> list[int]:
@@ -22,10 +23,11 @@ def processes_of(data_dir: Path) -> list[int]:
 
 
 def wait_until_gone(data_dir: Path) -> None:
-    deadline_s = time.monotonic() + 10
-    while processes_of(data_dir):
-        assert time.monotonic() < deadline_s, f"left over: {processes_of(data_dir)}"
-        time.sleep(0.1)
+    wait_until(
+        lambda: not processes_of(data_dir),
+        "no process is left over",
+        said=lambda: f"left over: {processes_of(data_dir)}",
+    )
 
 
 def children_of(parent_id: int) -> set[int]:

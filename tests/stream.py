@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +23,15 @@ from streams.settings import ENV_PREFIX
 from streams.topic_admin import create_topics
 from streams.topics import PARTITIONS_DEFAULT, TopicSpec, topic_specs
 from tests.conftest import LIB_DIR
+from tests.waiting import PATIENCE_S, wait_until
 from xinghe.commands.lag import unprocessed_records
 from xinghe.domain.events import SOURCE_EVENTS
 from xinghe.embedded import EmbeddedServices
 from xinghe.processes import start_child, stop_child
 
 GROUP = "xinghe"
+TIMES = {"updated_ms", "watermark_ms"}
+"""What windows in Redis have besides their figures: when they were written, and the watermark of then."""
 PAST_TOPICS = [
     TopicSpec(
         spec.name,
@@ -46,8 +49,10 @@ PAST_TOPICS = [
 ]
 """For days in seconds: the log looks as if it had been written in those days, and no settings are lost to compaction."""
 
-Watch = Callable[[Callable[[], bool], float, str], None]
-"""Waits until something is true, for so many seconds at most; says what it was if it does not come true."""
+Watch = Callable[[Callable[[], bool], str], None]
+"""Waits until something is true; says what it was if it does not come true."""
+AUDIT_WAIT_S = PATIENCE_S / 2
+"""How long an audit waits until all is processed, so that it says itself what is not."""
 
 
 class Finished(NamedTuple):
@@ -56,13 +61,6 @@ class Finished(NamedTuple):
     exit_code: int
     out: str
     err: str
-
-
-def wait_until(is_true: Callable[[], bool], timeout_s: float, what: str) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not is_true():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.05)
 
 
 class Traffic:
@@ -76,7 +74,7 @@ class Traffic:
 
     def stop(self) -> None:
         """Everything handed over is acknowledged when this returns."""
-        assert stop_child(self._process, 60) == 0, self._log.read_text()
+        assert stop_child(self._process, PATIENCE_S) == 0, self._log.read_text()
         self.truth = json.loads(self._truth_file.read_bytes())
 
 
@@ -127,13 +125,13 @@ class Stream:
                 },
             )
 
-    def run(self, *arguments: str, timeout_s: float = 120, watch: Watch = wait_until) -> Finished:
+    def run(self, *arguments: str, watch: Watch = wait_until) -> Finished:
         """Run a command to its end."""
         self._runs += 1
         out, err = (self.folder / f"run-{self._runs}.{name}" for name in ("out", "err"))
         process = self.start(*arguments, out=out, err=err)
         try:
-            watch(lambda: process.poll() is not None, timeout_s, " ".join(arguments))
+            watch(lambda: process.poll() is not None, " ".join(arguments))
         finally:
             stop_child(process, 0)
         return Finished(process.returncode, out.read_text(), err.read_text())
@@ -152,10 +150,10 @@ class Stream:
         finally:
             stop_child(process, 0)
 
-    def audit(self, *options: str, wait_s: float = 90, watch: Watch = wait_until) -> dict[str, Any]:
+    def audit(self, *options: str, watch: Watch = wait_until) -> dict[str, Any]:
         """Wait until all is processed and recompute it; asserts that nothing differs. Answers the report."""
-        arguments = ("audit", "--json", "--wait-s", f"{wait_s:g}", *options)
-        done = self.run(*arguments, timeout_s=wait_s + 60, watch=watch)
+        arguments = ("audit", "--json", "--wait-s", f"{AUDIT_WAIT_S:g}", *options)
+        done = self.run(*arguments, watch=watch)
         assert done.exit_code == 0, f"{done.out[:5_000]}\n{done.err[-3_000:]}"
         report: dict[str, Any] = json.loads(done.out)
         assert report["differences"] == 0
@@ -182,7 +180,7 @@ async def _delete_outputs(kafka: str) -> None:
     try:
         outputs = {topic for topic in await admin.list_topics() if topic.startswith("xinghe.")}
         await admin.delete_topics(list(outputs))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             # The broker does not say when a topic is gone, it has to be asked.
             while outputs & set(await admin.list_topics()):
                 await asyncio.sleep(0.1)
@@ -198,7 +196,7 @@ async def _rewind(kafka: str) -> None:
             TopicPartition(topic, number) for topic in SOURCE_EVENTS for number in range(PARTITIONS_DEFAULT)
         ]
         consumer.assign(partitions)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     await consumer.commit(dict.fromkeys(partitions, 0))
@@ -211,10 +209,11 @@ async def _rewind(kafka: str) -> None:
 
 
 def totals(redis: Redis) -> dict[str, int]:
-    """The figures to date of all campaigns, added up."""
-    added: dict[str, int] = {}
-    for campaign_id in cast("list[str]", redis.zrange("xinghe:campaigns", 0, -1)):
-        total = cast("dict[str, str]", redis.hgetall(f"xinghe:campaign:{campaign_id}:total"))
-        for name, value in total.items():
-            added[name] = added.get(name, 0) + int(value)
+    """The figures to date of all campaigns, and their versions, added up."""
+    added: Counter[str] = Counter()
+    with redis.pipeline(transaction=False) as asked:
+        for campaign_id in cast("list[str]", redis.zrange("xinghe:campaigns", 0, -1)):
+            asked.hgetall(f"xinghe:campaign:{campaign_id}:total")
+        for total in asked.execute():
+            added.update({name: int(value) for name, value in total.items() if name not in TIMES})
     return added

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.stack import Stack, running
+from tests.waiting import PATIENCE_S
 
 CHROMIUM = shutil.which("chromium")
 
@@ -25,6 +26,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="package")
 def browser(stack: Stack) -> Iterator[Browser]:
     """Debian's chromium."""
+    expect.set_options(timeout=PATIENCE_S * 1_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from redis import Redis
 
-from tests.stream import PAST_TOPICS, Stream, wait_until
+from tests.stream import PAST_TOPICS, Stream
+from tests.waiting import PATIENCE_S, wait_until
 from tests.workers import supervised
 from xinghe.dashboard.access import new_token, token_hash
 from xinghe.processes import stop_child
@@ -84,7 +85,7 @@ def running(folder: Path) -> Iterator[Stack]:
         supervisor = open_until_end.enter_context(supervised(stream, "w1", options=options))
         index_log = folder / "index.log"
         index = stream.start("index", "--instance", "index", out=index_log, err=index_log)
-        open_until_end.callback(stop_child, index, 10)
+        open_until_end.callback(stop_child, index, PATIENCE_S)
         simulated = stream.run(
             *("simulate", "--days-per-second", "2", "--duration", f"{DAYS / 2:g}", "--rate", "1500"),
             *("--campaigns", str(CAMPAIGNS), "--seed", "5"),
@@ -97,7 +98,6 @@ def running(folder: Path) -> Iterator[Stack]:
                 lambda: (
                     bool(order_with_many_touches(redis)) and bool(redis.hlen("xinghe:campaigns:settings"))
                 ),
-                60,
                 "the index has caught up",
             )
             shops = cast("dict[str, str]", redis.hgetall("xinghe:campaigns:shops"))
@@ -118,11 +118,11 @@ def _dashboard(stream: Stream, rules: Path, shop_id: str) -> Iterator[Stack]:
     log = stream.folder / "dashboard.log"
     process = stream.start("dashboard", "--port", "0", "--access", str(access), out=log, err=log)
     try:
-        wait_until(lambda: "http://" in log.read_text(), 30, "the dashboard says where it is")
+        wait_until(lambda: "http://" in log.read_text(), "the dashboard says where it is")
         address = re.findall(r"http://[\d.:]+", log.read_text())[0]
         yield Stack(stream, rules, address, token, shop_token, shop_id)
     finally:
-        stop_child(process, 10)
+        stop_child(process, PATIENCE_S)
 
 
 def busiest(redis: Redis) -> str:

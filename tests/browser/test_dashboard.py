@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.stack import Stack, busiest
-from tests.stream import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 from xinghe.dashboard import numbers
 from xinghe.dashboard.language import TEXTS
 
@@ -37,6 +37,7 @@ def open_page(browser: Browser, stack: Stack) -> Iterator[Open]:
         path: str, token: str = stack.token, theme: Literal["light", "dark"] = "light", **options: Any
     ) -> Page:
         context = browser.new_context(locale="en-US", color_scheme=theme, **options)
+        context.set_default_timeout(PATIENCE_S * 1_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
@@ -98,7 +99,7 @@ def test_a_change_is_on_the_screen_without_loading_the_page(open_page: Open, sta
     page.evaluate("window.isTheSamePage = true")
     before = page.locator(".card .figure").first.inner_text()
     with stack.stream.traffic(400, 77, "--campaigns", "6"):
-        expect(page.locator(".card .figure").first).not_to_have_text(before, timeout=60_000)
+        expect(page.locator(".card .figure").first).not_to_have_text(before)
     assert page.evaluate("window.isTheSamePage") is True
     stack.stream.audit("--alert-rules", str(stack.rules))
     with stack.stream.redis() as redis:
@@ -108,7 +109,6 @@ def test_a_change_is_on_the_screen_without_loading_the_page(open_page: Open, sta
             SHOWN["views"](total(stack, campaign_id)["views"])
             in page.locator(".card .figure").all_inner_texts()
         ),
-        30,
         "the page shows the last figure",
     )
 
@@ -123,11 +123,10 @@ def test_while_redis_is_away_the_last_figures_stay_and_are_called_old(open_page:
         expect(page.locator(".fresh.old")).to_be_visible()
     finally:
         stack.stream.services.start_redis()
-        wait_until(lambda: bool(stack.rebuilt()), 60, "Redis is filled again")
-    expect(page.locator("[role=alert]")).to_have_count(0, timeout=60_000)
+        wait_until(lambda: bool(stack.rebuilt()), "Redis is filled again")
+    expect(page.locator("[role=alert]")).to_have_count(0)
     wait_until(
         lambda: page.locator("table.campaigns tbody tr").count() == shown,
-        60,
         "the figures are back on the page",
     )
 

@@ -26,7 +26,6 @@ CRASH_PROBABILITY = 0.1
 """Per commit: four tasks of five commits a second let an armed worker live for about half a second."""
 BOTH_SHARE = 0.25
 """Kills at random moments that take both workers, so that nobody is left to take over."""
-RECOVERY_S_MAX = 30.0
 
 
 class Killer:
@@ -56,7 +55,6 @@ class Killer:
         victim.start()
         self._supervisor.watch(
             lambda: victim.exit_code is not None,
-            RECOVERY_S_MAX,
             f"{victim.instance} dies {point}",
             but=victim,
         )
@@ -66,7 +64,7 @@ class Killer:
 
     def wait_for_recovery(self) -> None:
         """Return once every worker owns partitions again."""
-        self._supervisor.watch(self._all_recovered, RECOVERY_S_MAX, "killed workers own partitions again")
+        self._supervisor.watch(self._all_recovered, "killed workers own partitions again")
 
     def _all_recovered(self) -> bool:
         for instance, killed_s in list(self._killed_s.items()):

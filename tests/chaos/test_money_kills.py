@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from streams.engine.crash import CRASH_POINTS
-from tests.stream import Stream
+from tests.stream import AUDIT_WAIT_S, Stream
 from tests.workers import Supervisor, Worker, supervised
 
 pytestmark = pytest.mark.chaos
@@ -47,7 +47,7 @@ def test_after_kills_while_days_are_booked_the_books_are_right(
                 if number % 2:
                     die_in_a_commit(supervisor, victim, points[number // 2 % len(points)])
             supervisor.run_for(1)
-        done = stream.run("audit", "--json", "--wait-s", "90", timeout_s=150, watch=supervisor.watch)
+        done = stream.run("audit", "--json", "--wait-s", f"{AUDIT_WAIT_S:g}", watch=supervisor.watch)
         verified = stream.run("ledger", "verify", watch=supervisor.watch)
 
     assert done.exit_code == 0, f"{done.out[:5_000]}\n{done.err[-3_000:]}"
@@ -64,6 +64,6 @@ def die_in_a_commit(supervisor: Supervisor, victim: Worker, point: str) -> None:
     """Start a worker that was killed, such that it dies at a crash point."""
     victim.crash_at = f"{point}:{CRASH_PROBABILITY}"
     victim.start()
-    supervisor.watch(lambda: victim.exit_code is not None, 30, f"the worker dies {point}", but=victim)
+    supervisor.watch(lambda: victim.exit_code is not None, f"the worker dies {point}", but=victim)
     victim.crash_at = ""
     assert victim.exit_code == -signal.SIGKILL, victim.lines()[-20:]

@@ -98,7 +98,6 @@ def test_each_crossing_is_told_once_whoever_is_killed(tmp_path: Path) -> None:
         redis.flushall()
         supervisor.watch(
             lambda: set(cast("list[str]", redis.hkeys("xinghe:alerts:open"))) == is_open,
-            10,
             "the open alerts are shown again",
         )
         shown = turns(in_stream(redis))

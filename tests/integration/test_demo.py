@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ import pytest
 
 from tests.conftest import LIB_DIR
 from tests.processes import children_of, is_running, processes_of, wait_until_gone
+from tests.waiting import PATIENCE_S, wait_until
 from xinghe.commands.demo import DASHBOARD_PORT
 from xinghe.embedded import HOST
 
@@ -38,20 +38,18 @@ def start_demo(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def wait_for_children(process: subprocess.Popen[str], number: int) -> set[int]:
-    deadline_s = time.monotonic() + 60
-    while len(children := children_of(process.pid)) < number:
+
+    def are_there() -> bool:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
-    return children
+        return len(children_of(process.pid)) >= number
+
+    wait_until(are_there, f"{number} processes")
+    return children_of(process.pid)
 
 
 def wait_until_ended(children: set[int]) -> None:
     """The kernel kills them when their parent is gone, which takes it a moment."""
-    deadline_s = time.monotonic() + 10
-    while any(is_running(child) for child in children):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.1)
+    wait_until(lambda: not any(is_running(child) for child in children), "all have ended")
 
 
 def wait_for_line(process: subprocess.Popen[str], line: str) -> None:
@@ -67,7 +65,7 @@ def test_the_demo_ends_with_the_audits_verdict_and_leaves_no_process(tmp_path: P
     process = start_demo(tmp_path, "--seconds", "5")
     children = wait_for_children(process, CHILDREN)
 
-    output, errors = process.communicate(timeout=180)
+    output, errors = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 0, output + errors
     assert "demo: every figure is right" in output
@@ -93,21 +91,21 @@ def test_the_first_line_opens_a_dashboard_that_shows_what_comes(tmp_path: Path) 
     assert port != str(DASHBOARD_PORT)
     headers = {"authorization": f"Bearer {token}"}
 
-    deadline_s = time.monotonic() + 120
-    with httpx.Client(base_url=base, headers=headers) as client:
-        while (answer := client.get("/api/v1/campaigns")).status_code != 200 or not answer.json()[
-            "campaigns"
-        ]:
+    with httpx.Client(base_url=base, headers=headers, timeout=PATIENCE_S) as client:
+
+        def has_campaigns() -> bool:
+            answer = client.get("/api/v1/campaigns")
             assert answer.status_code in {200, 503}, answer.text
             assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline_s
-            time.sleep(0.2)
+            return answer.status_code == 200 and bool(answer.json()["campaigns"])
+
+        wait_until(has_campaigns, "the dashboard has campaigns")
     assert token not in (tmp_path / "dashboard.log").read_text()
 
     children = children_of(process.pid)
     assert len(children) == CHILDREN
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE_S)
     wait_until_ended(children)
 
 
@@ -116,7 +114,7 @@ def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
     children = wait_for_children(process, CHILDREN)
 
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE_S)
 
     wait_until_gone(tmp_path)
     wait_until_ended(children)
@@ -130,7 +128,7 @@ def test_a_second_signal_ends_the_demo_at_once(tmp_path: Path) -> None:
     # Two signals that are pending at once are one.
     wait_for_line(process, "stopping the traffic\n")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=40)
+    process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 128 + signal.SIGINT
     wait_until_ended(children)
@@ -144,7 +142,7 @@ def test_a_demo_whose_worker_ends_says_where_its_log_is(tmp_path: Path) -> None:
     )
 
     subprocess.run(["kill", "-9", str(worker)], check=True)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 1
     assert f"worker ended with code -9; see {tmp_path}/worker.log" in errors
@@ -159,7 +157,7 @@ def test_a_demo_whose_kafka_ends_says_so(tmp_path: Path) -> None:
     )
 
     subprocess.run(["kill", "-9", str(broker)], check=True)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 1
     assert "Kafka ended with code -9" in errors

@@ -19,7 +19,8 @@ from redis import Redis
 
 from streams.topic_admin import create_topics
 from streams.topics import topic_specs
-from tests.stream import Stream, wait_until
+from tests.stream import Stream
+from tests.waiting import PATIENCE_S, wait_until
 from tests.workers import Supervisor, supervised
 from xinghe.audit.links import people_of
 from xinghe.audit.log import Log
@@ -37,8 +38,6 @@ from xinghe.serving.records_reader import SAMPLES
 from xinghe.serving.records_writer import TOPICS
 
 pytestmark = pytest.mark.integration
-
-CAUGHT_UP_S_MAX = 60
 
 
 class Contents(NamedTuple):
@@ -73,7 +72,7 @@ class IndexProcess:
         self.process.wait()
 
     def stop(self) -> None:
-        assert stop_child(self.process, 10) == 0, self.log.read_text()
+        assert stop_child(self.process, PATIENCE_S) == 0, self.log.read_text()
 
 
 @pytest.fixture
@@ -196,7 +195,7 @@ def wait_until_equal(stream: Stream, supervisor: Supervisor | None = None) -> Co
     watch = wait_until if supervisor is None else supervisor.watch
     with stream.redis() as redis:
         try:
-            watch(lambda: shown(redis) == told(stream), CAUGHT_UP_S_MAX, "Redis has what the topics say")
+            watch(lambda: shown(redis) == told(stream), "Redis has what the topics say")
         except AssertionError:
             for name, theirs, ours in zip(Contents._fields, told(stream), shown(redis), strict=True):
                 assert ours == theirs, name
@@ -210,7 +209,7 @@ def test_redis_has_what_the_topics_say_over_kills_and_an_emptied_redis(stream: S
         # Days in seconds, so that there are books, and bad records.
         options = ("--days-per-second", "2", "--duration", "30", "--campaigns", "6", "--bad-share", "0.02")
         with stream.traffic(1_500, 51, *options):
-            supervisor.watch(lambda: bool(names(redis, keys.order("*"))), 30, "orders are indexed")
+            supervisor.watch(lambda: bool(names(redis, keys.order("*"))), "orders are indexed")
             index.kill()
             supervisor.run_for(2)
             index.start()
@@ -220,8 +219,8 @@ def test_redis_has_what_the_topics_say_over_kills_and_an_emptied_redis(stream: S
                 supervisor.run_for(1)
                 index.kill()
                 index.start()
-            supervisor.watch(lambda: is_filled(redis), 60, "there are orders, books and bad records enough")
-        supervisor.watch(lambda: stream.lag() == 0, 60, "all is processed")
+            supervisor.watch(lambda: is_filled(redis), "there are orders, books and bad records enough")
+        supervisor.watch(lambda: stream.lag() == 0, "all is processed")
         contents = wait_until_equal(stream, supervisor)
         redis.flushall()
         wait_until_equal(stream, supervisor)
@@ -241,7 +240,7 @@ def test_of_two_one_writes_and_the_other_takes_over(stream: Stream) -> None:
     with supervised(stream, "w1") as supervisor, stream.redis() as redis:
         with stream.traffic(500, 52, "--bad-share", "0.05"):
             waits = "another index writes to this Redis; this one waits until it has stopped"
-            supervisor.watch(lambda: any(index.events(waits) for index in indexes), 60, "one waits")
+            supervisor.watch(lambda: any(index.events(waits) for index in indexes), "one waits")
             redis.flushall()
             supervisor.run_for(3)
             indexes[0].kill()
@@ -252,7 +251,7 @@ def test_of_two_one_writes_and_the_other_takes_over(stream: Stream) -> None:
         indexes[1].kill()
         with stream.traffic(500, 53, "--bad-share", "0.05"):
             before = len(names(redis, keys.order("*")))
-            supervisor.watch(lambda: len(names(redis, keys.order("*"))) > before, 60, "orders are indexed")
+            supervisor.watch(lambda: len(names(redis, keys.order("*"))) > before, "orders are indexed")
         stream.audit(watch=supervisor.watch)
         wait_until_equal(stream, supervisor)
         indexes[0].stop()
@@ -265,7 +264,7 @@ def wait_for_orders(stream: Stream, supervisor: Supervisor, orders: int) -> None
         contents = told(stream)
         return len(contents.orders) >= orders and bool(contents.counts)
 
-    supervisor.watch(are_there, 60, f"{orders} orders")
+    supervisor.watch(are_there, f"{orders} orders")
 
 
 def test_topics_made_anew_leave_nothing_of_the_old_ones(stream: Stream) -> None:
@@ -341,7 +340,7 @@ async def _make_anew(kafka: str) -> None:
     try:
         specs = topic_specs()
         await admin.delete_topics([spec.name for spec in specs])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             # The broker does not say when a topic is gone, it has to be asked.
             while {spec.name for spec in specs} & set(await admin.list_topics()):
                 await asyncio.sleep(0.1)
@@ -367,7 +366,7 @@ async def _add_partitions(kafka: str) -> None:
     await admin.start()
     try:
         await admin.create_partitions({DEAD_LETTER: NewPartitions(8)})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             # Until each has a leader.
             while True:
                 (topic,) = await admin.describe_topics([DEAD_LETTER])
@@ -390,14 +389,14 @@ def test_the_index_waits_for_redis_and_kafka_and_goes_on(stream: Stream) -> None
     stream.services.stop_redis()
     index = IndexProcess(stream)
     away = "Redis cannot be written; the index waits and goes on when it is back"
-    wait_until(lambda: bool(index.events(away)), 30, "it says that Redis is away")
+    wait_until(lambda: bool(index.events(away)), "it says that Redis is away")
     stream.services.start_redis()
     wait_until_equal(stream)
     assert [event["what"] for event in index.events("it is back")] == ["Redis"]
 
     stream.services.stop_kafka()
     away = "Kafka cannot be read; the index waits and goes on when it is back"
-    wait_until(lambda: bool(index.events(away)), 60, "it says that Kafka is away")
+    wait_until(lambda: bool(index.events(away)), "it says that Kafka is away")
     stream.services.start_kafka()
     asyncio.run(_send_dead_letters(stream.kafka, range(4)))
     assert wait_until_equal(stream).counts == {"invalid": 6}
@@ -427,10 +426,10 @@ async def _delete(kafka: str, topic: str) -> None:
         await admin.close()
 
 
-def test_it_ends_at_once_while_redis_is_away(stream: Stream) -> None:
+def test_it_ends_while_redis_is_away(stream: Stream) -> None:
     stream.services.stop_redis()
     index = IndexProcess(stream)
     away = "Redis cannot be written; the index waits and goes on when it is back"
-    wait_until(lambda: bool(index.events(away)), 30, "it says that Redis is away")
+    wait_until(lambda: bool(index.events(away)), "it says that Redis is away")
     index.process.send_signal(signal.SIGTERM)
-    assert index.process.wait(10) == 0
+    assert index.process.wait(PATIENCE_S) == 0

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from redis import Redis
 
-from tests.stream import PAST_TOPICS, Stream
+from tests.stream import AUDIT_WAIT_S, PAST_TOPICS, Stream
 from tests.workers import Supervisor, supervised
 from xinghe.commands.ledger_reading import ledger_records
 from xinghe.domain.outputs import LedgerEntry
@@ -41,7 +41,7 @@ def test_days_are_settled_and_a_second_reading_writes_the_same_ledger(tmp_path: 
             first, told = ledger(stream), positions(redis)
             settled(stream, first, supervisor)
             redis.flushall()
-            supervisor.watch(lambda: positions(redis) == told, 10, "the positions are back in Redis")
+            supervisor.watch(lambda: positions(redis) == told, "the positions are back in Redis")
             assert not supervisor.restarts
 
         stream.forget()
@@ -57,7 +57,7 @@ def test_days_are_settled_and_a_second_reading_writes_the_same_ledger(tmp_path: 
 
 def audited(stream: Stream, supervisor: Supervisor) -> None:
     """Everything is processed and as recomputed, also what the audit only gives notice of."""
-    done = stream.run("audit", "--json", "--wait-s", "60", watch=supervisor.watch)
+    done = stream.run("audit", "--json", "--wait-s", f"{AUDIT_WAIT_S:g}", watch=supervisor.watch)
     assert done.exit_code == 0, f"{done.out[:5_000]}\n{done.err[-3_000:]}"
     report = json.loads(done.out)
     assert report["differences"] == report["notices"]["differences"] == 0, report["notices"]

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.notifier import COMMIT_S
 from tests.stream import Stream
+from tests.waiting import PATIENCE_S, until
 from xinghe.commands.deadletters import read_dead_letters
 from xinghe.domain.events import ALERT_RAISED
 from xinghe.domain.outputs import AlertRaised
@@ -56,7 +57,7 @@ class Hook:
         webhook_id = request.headers["webhook-id"]
         timestamp = int(request.headers["webhook-timestamp"])
         assert request.headers["webhook-signature"] == signature(KEY, webhook_id, timestamp, body)
-        assert abs(time.time() - timestamp) < 5
+        assert abs(time.time() - timestamp) < PATIENCE_S
         self.asked.append(webhook_id)
         answer = self.answers.pop(0) if self.answers else self.always
         if answer is not None:
@@ -119,15 +120,18 @@ class Notify:
     def start(self) -> None:
         self.process = self._stream.start(*self._arguments, out=self.log, err=self.log, HOOK_SECRET=SECRET)
 
+    def said(self) -> str:
+        return self.log.read_text()[-4_000:]
+
     def kill(self) -> None:
         assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()[-3000:]
+        assert self.process.poll() is None, self.said()
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> int:
         assert self.process is not None
-        return stop_child(self.process, 10)
+        return stop_child(self.process, PATIENCE_S)
 
 
 @asynccontextmanager
@@ -137,7 +141,7 @@ async def running(notify: Notify) -> AsyncIterator[Notify]:
         yield notify
     finally:
         exit_code = notify.stop()
-    assert exit_code == 0, notify.log.read_text()[-3000:]
+    assert exit_code == 0, notify.said()
     assert "whsec_" not in notify.log.read_text()
 
 
@@ -148,7 +152,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stream]:
 
 
 def receiver(name: str, port: int, **fields: Any) -> str:
-    values = {"url": f"http://127.0.0.1:{port}/{name}", "timeout_s": 0.5, "tries": 20, **fields}
+    values = {"url": f"http://127.0.0.1:{port}/{name}", "tries": 20, **fields}
     return "\n".join(
         [
             "[[receiver]]",
@@ -204,13 +208,6 @@ async def send(
         await producer.stop()
 
 
-async def until(is_true: Callable[[], bool], timeout_s: float, notify: Notify) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not is_true():
-        assert time.monotonic() < deadline_s, notify.log.read_text()[-4000:]
-        await asyncio.sleep(0.05)
-
-
 async def dead_letters(stream: Stream) -> list[DeadLetter]:
     return [letter async for letter in read_dead_letters(stream.kafka)]
 
@@ -219,18 +216,24 @@ async def test_every_alert_comes_in_order_through_failures_and_kills(stream: Str
     async with hooks("steady", "shaky") as (found, port):
         shaky = found["shaky"]
         shaky.answers = [hang, status(500), status(503, retry_after="1"), hang_up, status(429)] * 2
-        notify = Notify(stream, receiver("steady", port) + receiver("shaky", port), group="kills")
+        notify = Notify(
+            stream, receiver("steady", port) + receiver("shaky", port, timeout_s=0.5), group="kills"
+        )
         alerts = {f"c{one}": [alert(f"c{one}", number) for number in range(10)] for one in range(6)}
         async with running(notify):
             for number in range(10):
                 is_kill = number in {2, 6}
                 if is_kill:
                     shaky.always = hang
-                asked = len(shaky.asked)
+                on_their_way = len(shaky.asked) + 4
                 await send(stream, [of_campaign[number] for of_campaign in alerts.values()])
                 if is_kill:
                     # Some are on their way when it dies, for longer than it takes to commit an offset.
-                    await until(lambda before=asked: len(shaky.asked) > before + 3, 30, notify)  # type: ignore[misc]  # bound
+                    await until(
+                        lambda least=on_their_way: len(shaky.asked) >= least,  # type: ignore[misc]  # bound
+                        "some are on their way",
+                        said=notify.said,
+                    )
                     await asyncio.sleep(2 * COMMIT_S)
                     notify.kill()
                     shaky.always = None
@@ -238,8 +241,8 @@ async def test_every_alert_comes_in_order_through_failures_and_kills(stream: Str
             wanted = 6 * 10
             await until(
                 lambda: all(len({one.webhook_id for one in hook.taken}) == wanted for hook in found.values()),
-                90,
-                notify,
+                "all are taken",
+                said=notify.said,
             )
         for hook in found.values():
             bodies: dict[str, bytes] = {}
@@ -268,13 +271,15 @@ async def test_what_is_not_taken_is_a_dead_letter_and_the_next_goes_on(stream: S
         before = len(await dead_letters(stream))
         async with running(notify):
             await send(stream, [first])
-            await until(lambda: len(found["broken"].asked) == 2, 30, notify)
+            await until(lambda: len(found["broken"].asked) == 2, "the first is tried twice", said=notify.said)
             await send(stream, [second])
-            await until(lambda: len(found["broken"].asked) == 3, 30, notify)
+            await until(lambda: len(found["broken"].asked) == 3, "the second is tried", said=notify.said)
             found["broken"].always = None
             await send(stream, [third])
-            await until(lambda: len(found["broken"].taken) == 1, 30, notify)
-            await until(lambda: len(found["wrong"].taken) >= 2, 30, notify)
+            await until(lambda: len(found["broken"].taken) == 1, "the third is taken", said=notify.said)
+            await until(
+                lambda: len(found["wrong"].taken) >= 2, "the others have what is theirs", said=notify.said
+            )
         letters = (await dead_letters(stream))[before:]
         ids = [webhook_id_of(one) for one in (first, second, third)]
 
@@ -299,12 +304,15 @@ async def test_an_address_of_ones_own_network_is_not_asked(stream: Stream) -> No
         notify = Notify(
             stream, receiver("inside", port, url=url, severities=["info"]), group="inside", private=False
         )
+
+        async def refused() -> list[DeadLetter]:
+            return [one for one in await dead_letters(stream) if one.key == b"p1"]
+
         async with running(notify):
             await send(stream, [alert("p1", 1, "info")])
-            deadline_s = time.monotonic() + 30
-            while not (letters := [one for one in await dead_letters(stream) if one.key == b"p1"]):
-                assert time.monotonic() < deadline_s, notify.log.read_text()[-3000:]
-        assert letters[0].detail.startswith("receiver inside: its address is not public")
+            await until(refused, "there is a dead letter", said=notify.said)
+        (letter,) = await refused()
+        assert letter.detail.startswith("receiver inside: its address is not public")
         assert not found["inside"].asked
 
 

@@ -24,6 +24,7 @@ from streams.topics import PARTITIONS_DEFAULT, topic_specs
 from tests.conftest import ROOT
 from tests.outputs import TIME_MS, OutputRecord, attribution, credit, record_of, upsert
 from tests.unit.domain.test_statement import entries_of_november
+from tests.waiting import PATIENCE_S
 from xinghe.domain.events import CAMPAIGN_FUNNEL, LEDGER_ENTRY, ORDER_ATTRIBUTED
 from xinghe.domain.metrics import MODELS
 from xinghe.embedded import EmbeddedServices
@@ -77,7 +78,7 @@ def run(broker: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "XINGHE_KAFKA_BOOTSTRAP_SERVERS": broker},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -162,7 +163,7 @@ def test_the_example_of_a_subscriber_keeps_the_last_revision(broker: str) -> Non
     )
     stdout = process.stdout
     assert stdout is not None
-    watchdog = Timer(60, process.kill)
+    watchdog = Timer(PATIENCE_S, process.kill)
     watchdog.start()
     try:
         shown = [json.loads(stdout.readline()) for _ in range(3)]
@@ -174,7 +175,7 @@ def test_the_example_of_a_subscriber_keeps_the_last_revision(broker: str) -> Non
     finally:
         watchdog.cancel()
         process.terminate()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE_S)
 
     assert not errors
     assert [each for each in shown if each["order_id"] == "o2"] == [

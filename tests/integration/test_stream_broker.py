@@ -25,7 +25,7 @@ def test_a_broker_that_restarts_loses_nothing(tmp_path: Path) -> None:
             supervisor.run_for(2)
             stream.services.start_kafka()
             supervisor.run_for(4)
-        report = stream.audit(wait_s=120, watch=supervisor.watch)
+        report = stream.audit(watch=supervisor.watch)
 
         assert report["events"]["counted"] > 1_000
         for worker in supervisor.workers.values():

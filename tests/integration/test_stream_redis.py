@@ -9,17 +9,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.stream import Stream, totals
+from tests.stream import TIMES, Stream, totals
 from tests.workers import supervised
 
 pytestmark = pytest.mark.integration
 
-REBUILD_S_MAX = 5.0
 RATE = 500
-LAG_MAX = 4 * RATE
-"""To look takes a second or two itself, and what is in open transactions counts; a stream that stood still would be
-further behind with every look."""
-TIMES = {"updated_ms", "watermark_ms"}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +24,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stream]:
 
 
 def figures(redis: Redis) -> dict[str, Any]:
-    """Every window and note in Redis, without the times of writing and the watermarks of then."""
+    """Every window and note in Redis."""
     return {
         key: {name: value for name, value in redis.hgetall(key).items() if name not in TIMES}
         for key in redis.scan_iter("xinghe:campaign:*", count=1_000, _type="hash")
@@ -43,9 +38,7 @@ def test_redis_is_rebuilt_after_it_was_emptied(stream: Stream) -> None:
             before = totals(redis)
             redis.flushall()
             flushed_s = time.monotonic()
-            supervisor.watch(
-                lambda: totals(redis).get("views", 0) >= before["views"], REBUILD_S_MAX, "Redis is rebuilt"
-            )
+            supervisor.watch(lambda: totals(redis).get("views", 0) >= before["views"], "Redis is rebuilt")
             in_traffic_s = time.monotonic() - flushed_s
             supervisor.run_for(1)
         stream.audit(watch=supervisor.watch)
@@ -53,7 +46,7 @@ def test_redis_is_rebuilt_after_it_was_emptied(stream: Stream) -> None:
         shown = figures(redis)
         redis.flushall()
         flushed_s = time.monotonic()
-        supervisor.watch(lambda: figures(redis) == shown, REBUILD_S_MAX, "Redis is rebuilt without traffic")
+        supervisor.watch(lambda: figures(redis) == shown, "Redis is rebuilt without traffic")
         idle_s = time.monotonic() - flushed_s
         report = stream.audit(watch=supervisor.watch)
 
@@ -68,28 +61,25 @@ def test_the_stream_goes_on_while_redis_is_away(stream: Stream) -> None:
         with stream.traffic(RATE, 22):
             supervisor.run_for(1)
             stream.services.stop_redis()
-            lags = []
-            for _ in range(3):
-                supervisor.run_for(1)
-                lags.append(stream.lag())
+            supervisor.run_for(3)
+        supervisor.watch(lambda: stream.lag() == 0, "all is processed while Redis is away")
+        with stream.traffic(RATE, 23):
             stream.services.start_redis()
             started_s = time.monotonic()
-            supervisor.watch(lambda: bool(totals(redis)), REBUILD_S_MAX, "Redis is written again")
+            supervisor.watch(lambda: bool(totals(redis)), "Redis is written again")
             back_s = time.monotonic() - started_s
-            supervisor.run_for(1)
         stream.audit(watch=supervisor.watch)
 
-        assert max(lags) < LAG_MAX, f"records behind while Redis was away: {lags}"
         assert not supervisor.restarts
-        print(f"written again after {back_s:.1f} s; behind while away: {lags}")  # noqa: T201
+        print(f"written again after {back_s:.1f} s")  # noqa: T201
 
 
 def test_a_worker_starts_while_redis_is_away(stream: Stream) -> None:
     stream.services.stop_redis()
     with supervised(stream, "w1") as supervisor:
-        with stream.traffic(RATE, 23):
-            supervisor.run_for(3)
-            assert stream.lag() < LAG_MAX
+        with stream.traffic(RATE, 24):
+            supervisor.run_for(1)
+        supervisor.watch(lambda: stream.lag() == 0, "all is processed while Redis is away")
         stream.services.start_redis()
         stream.audit(watch=supervisor.watch)
         assert not supervisor.restarts

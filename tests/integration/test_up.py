@@ -19,6 +19,7 @@ from streams.topic_admin import create_topics
 from streams.topics import TopicSpec
 from tests.conftest import LIB_DIR
 from tests.processes import processes_of, wait_until_gone
+from tests.waiting import PATIENCE_S
 from xinghe.commands.connect import wait_for_kafka, wait_for_redis
 from xinghe.embedded import EmbeddedServices
 from xinghe.serving import open_redis
@@ -56,7 +57,7 @@ async def test_up_says_ready_and_leaves_no_process(tmp_path: Path, number: signa
 
         process.send_signal(number)
 
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert not processes_of(tmp_path)
 
 
@@ -66,7 +67,7 @@ def test_up_says_ready_as_json_and_its_services_die_with_it(tmp_path: Path) -> N
         assert len(processes_of(tmp_path)) == 3
 
         process.kill()
-        process.wait(5)
+        process.wait(PATIENCE_S)
 
         wait_until_gone(tmp_path)
 
@@ -79,7 +80,7 @@ def test_up_ends_when_a_service_ends(tmp_path: Path) -> None:
         )
         os.kill(broker, signal.SIGKILL)
 
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENCE_S)
 
         assert process.returncode == 1
         assert "Kafka ended with code -9" in errors

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stream import Stream, wait_until
+from tests.stream import Stream
+from tests.waiting import wait_until
 from tests.workers import supervised
 from xinghe.serving import open_redis
 from xinghe.serving.records import WorkerReport
@@ -44,12 +45,12 @@ def test_workers_report_while_they_run_and_are_gone_when_they_have_ended(tmp_pat
 
         with supervised(stream, "w1", "w2") as supervisor:
             with stream.traffic(500, 61):
-                supervisor.watch(lambda: all_work() and all_lag(), 30, "both report of both stages")
+                supervisor.watch(lambda: all_work() and all_lag(), "both report of both stages")
                 reports = workers()
             stream.services.stop_redis()
             supervisor.run_for(3)
             stream.services.start_redis()
-            supervisor.watch(lambda: set(workers()) == {"w1", "w2"}, 30, "they report again")
+            supervisor.watch(lambda: set(workers()) == {"w1", "w2"}, "they report again")
             stream.audit(watch=supervisor.watch)
             assert not supervisor.restarts
         assert workers() == {}
@@ -74,7 +75,7 @@ def test_workers_report_while_they_run_and_are_gone_when_they_have_ended(tmp_pat
             assert all(p50 is not None and p99 is not None and p50 <= p99 for p50, p99 in commits)
 
         with supervised(stream, "w3") as supervisor:
-            supervisor.watch(lambda: set(workers()) == {"w3"}, 30, "it reports")
+            supervisor.watch(lambda: set(workers()) == {"w3"}, "it reports")
             supervisor.workers["w3"].kill()
-            wait_until(lambda: workers() == {}, 30, "its last report expires")
-            supervisor.watch(lambda: set(workers()) == {"w3"}, 60, "the one started instead reports")
+            wait_until(lambda: workers() == {}, "its last report expires")
+            supervisor.watch(lambda: set(workers()) == {"w3"}, "the one started instead reports")

@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 from tests.processes import is_running
+from tests.waiting import PATIENCE_S, wait_until
 from xinghe.commands.signals import STOP_SIGNALS, stop_on_signals
 from xinghe.processes import start_child, stop_child
 
@@ -17,7 +17,7 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 
 def test_a_child_that_has_ended_gives_its_exit_code() -> None:
     child = start_child([sys.executable, "-c", "raise SystemExit(7)"])
-    child.wait(10)
+    child.wait(PATIENCE_S)
 
     assert stop_child(child, 1) == 7
 
@@ -25,7 +25,7 @@ def test_a_child_that_has_ended_gives_its_exit_code() -> None:
 def test_a_child_is_asked_to_end() -> None:
     child = start_child(["sleep", "60"])
 
-    assert stop_child(child, 10) == -signal.SIGTERM
+    assert stop_child(child, PATIENCE_S) == -signal.SIGTERM
 
 
 def test_a_child_that_does_not_listen_is_killed() -> None:
@@ -42,7 +42,7 @@ def test_a_child_has_its_own_group() -> None:
 
     assert os.getpgid(child.pid) == child.pid != os.getpgid(0)
 
-    stop_child(child, 10)
+    stop_child(child, PATIENCE_S)
 
 
 def test_a_child_dies_with_a_killed_parent() -> None:
@@ -55,10 +55,7 @@ def test_a_child_dies_with_a_killed_parent() -> None:
         child_id = int(parent.stdout.readline())
         parent.kill()
 
-    deadline_s = time.monotonic() + 5
-    while is_running(child_id):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    wait_until(lambda: not is_running(child_id), "the child has ended")
 
 
 def test_a_stop_signal_sets_the_event_and_a_second_one_ends_the_process() -> None:

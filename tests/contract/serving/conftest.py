@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from tests.waiting import PATIENCE_S, wait_until
 from xinghe.serving import FunnelReader, FunnelWriter, open_redis
 
 NewWriter = Callable[..., FunnelWriter]
@@ -43,20 +43,19 @@ class RedisServer:
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
         )
-        deadline_s = time.monotonic() + 10
-        while time.monotonic() < deadline_s:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return
-        raise AssertionError(f"redis-server did not listen on {self.port} within 10 s")
+        wait_until(self._listens, f"redis-server listens on {self.port}")
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
             self.process = None
 
 

@@ -19,7 +19,7 @@ from streams.agents.changed import Changed
 from streams.sink import RedisSink
 from tests.contract.serving.conftest import NewWriter, RedisServer
 from tests.contract.serving.test_guard_model import FaultyWriter
-from tests.contract.serving.test_sink import until
+from tests.waiting import PATIENCE_S, until
 from xinghe.domain.alerts import BudgetNearlyUsed, DataLate, Turn, record_of
 from xinghe.domain.outputs import AlertRaised, AlertTurn
 from xinghe.serving import (
@@ -184,18 +184,18 @@ async def test_the_sink_shows_alerts_and_the_open_ones_after_a_flushall(
     async def shows(alerts: Sequence[AlertRaised]) -> bool:
         return await reader.alerts(9) == list(alerts)
 
-    await until(lambda: shows([alert_of("c1")]))
+    await until(lambda: shows([alert_of("c1")]), "it is shown")
     sink.committed(2, committed((2, alert_of("c2"))))
     sink.committed(3, committed((3, alert_of("c1", "resolved"))))
-    await until(lambda: shows([alert_of("c1", "resolved"), alert_of("c2"), alert_of("c1")]))
+    await until(lambda: shows([alert_of("c1", "resolved"), alert_of("c2"), alert_of("c1")]), "it is shown")
     await redis.flushall()
 
     async def asks() -> bool:
         return sink.needs_all()
 
-    await until(asks)
+    await until(asks, "the sink looks")
     sink.rebuild(3, committed((2, alert_of("c2"))))
-    await until(lambda: shows([alert_of("c2")]))
+    await until(lambda: shows([alert_of("c2")]), "it is shown")
     assert await reader.alerts_open() == [alert_of("c2")]
     await sink.close()
 
@@ -221,14 +221,14 @@ async def test_alerts_that_redis_did_not_take_are_shown_in_order_once_it_is_back
     async def shows(number: int) -> bool:
         return len(await reader.alerts(9)) == number
 
-    await until(lambda: shows(1))
+    await until(lambda: shows(1), "it is shown")
     is_away.set()
     sink.committed(2, committed((2, alert_of("c1", "escalated"))))
     await tried.wait()
     sink.committed(3, committed((3, alert_of("c1", "resolved"))))
     is_away.clear()
     refused.set()
-    await until(lambda: shows(3))
+    await until(lambda: shows(3), "it is shown")
     assert [alert.state for alert in await reader.alerts(9)] == ["resolved", "escalated", "raised"]
     assert await reader.alerts_open() == []
     await sink.close()
@@ -245,7 +245,7 @@ def fill(url: str, *alerts: AlertRaised) -> None:
 
 def run_command(url: str, *arguments: str) -> str:
     command = [sys.executable, "-m", "xinghe", "alerts", "--redis-url", url, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
 
 
 def test_the_command_shows_the_open_ones_and_the_last(own_redis: RedisServer) -> None:

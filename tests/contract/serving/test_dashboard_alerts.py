@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from redis.asyncio import Redis
 
 from tests.contract.serving.test_dashboard import client, csrf, serving, show, signed_in, told
+from tests.waiting import PATIENCE_S
 from xinghe.dashboard.api import PREFIX, openapi
 from xinghe.serving import keys
 from xinghe.serving.records_reader import RecordsReader
@@ -180,7 +181,7 @@ async def test_open_pages_are_told_how_many_nobody_has_acknowledged(address: str
         aclosing(told(to_ops, "alerts")) as of_ops,
         aclosing(told(to_one, "alerts")) as of_one,
         aclosing(told(to_two, "alerts")) as of_two,
-        asyncio.timeout(20),
+        asyncio.timeout(PATIENCE_S),
     ):
         assert [await anext(each) for each in (of_ops, of_one, of_two)] == [
             {"unacknowledged": count} for count in (3, 1, 1)
@@ -208,7 +209,7 @@ async def test_while_redis_is_away_nothing_is_said_to_be_put_down(own_redis: Any
         assert "data-retry" not in answer.text
         headers = {"authorization": "Bearer one"}
         assert (await asked.post(by_api(FIRST), headers=headers)).json()["error"] == "unavailable"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while 'role="alert"' not in (page := (await asked.get("/alerts")).text):
                 await asyncio.sleep(0.05)
         assert "budget" in page

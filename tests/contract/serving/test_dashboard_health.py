@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.serving.test_dashboard import client, csrf, serving, signed_in
+from tests.waiting import PATIENCE_S
 from xinghe.dashboard.api import PREFIX
 from xinghe.serving import keys
 from xinghe.serving.records import DeadLetterSample, StageReport, TopicLag, WorkerReport
@@ -114,7 +115,7 @@ async def test_while_redis_is_away_the_last_reports_stay_and_are_said_to_be_old(
             await report(redis)
         assert "1,234" in (await asked.get("/health")).text
         own_redis.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while "section XingheRedisFailing" not in (page := (await asked.get("/health")).text):
                 await asyncio.sleep(0.05)
         assert "1,234" in page

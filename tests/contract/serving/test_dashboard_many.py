@@ -1,4 +1,4 @@
-"""The dashboard over a thousand campaigns whose minutes, hours and days are all there: what it shows is their sum."""
+"""The dashboard over hundreds of campaigns whose minutes, hours and days are all there: what it shows is their sum."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.serving.test_dashboard import client, serving
+from tests.waiting import PATIENCE_S
 from xinghe.dashboard.board import DAYS, MINUTES
 from xinghe.domain.windows import DAY_MS, HOUR_MS, MINUTE_MS, start_ms
 
-CAMPAIGNS = 1_000
+CAMPAIGNS = 300
+CHANGED = CAMPAIGNS + 10_000.0
+"""The GMV of a window in yuan once a campaign has 10,000 yuan more in it."""
 DAY = start_ms("1d", 1_790_000_000_000)
 WATERMARK = DAY + 10 * HOUR_MS + 30 * MINUTE_MS
 FILL = """
@@ -66,20 +69,20 @@ def chart(html: str) -> Any:
 
 async def shown(asked: httpx.AsyncClient, query: str, count: int) -> Any:
     """The trend's chart, once all of its windows were read."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             answer = await asked.get(f"/?{query}", headers={"hx-request": "true"})
             print(query, answer.headers["server-timing"])  # noqa: T201 - how long a page takes, for whoever measures
             drawn = chart(answer.text)
             values = drawn["series"][0]["values"]
             # What was not read is a gap; it is never shown as less than it is.
-            assert {value for value in values if value is not None} <= {0.0, CAMPAIGNS, 11.0 * CAMPAIGNS}
+            assert {value for value in values if value is not None} <= {0.0, CAMPAIGNS, CHANGED}
             if sum(value is not None for value in values) == count:
                 return drawn
             await asyncio.sleep(1)
 
 
-async def test_lines_of_a_thousand_campaigns_are_their_sums_and_follow_changes(
+async def test_lines_of_hundreds_of_campaigns_are_their_sums_and_follow_changes(
     address: str, redis: Redis
 ) -> None:
     async with client(address, "all") as asked:
@@ -92,11 +95,11 @@ async def test_lines_of_a_thousand_campaigns_are_their_sums_and_follow_changes(
         newest, old = start_ms("1m", WATERMARK), start_ms("1m", WATERMARK) - 100 * MINUTE_MS
         for start in (newest, old):
             await redis.hset(f"xinghe:campaign:c0007:1m:{start}", "gmv_fen", 1_000_100)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 await redis.publish("xinghe:updates", b'["c0007"]')
                 values = (await shown(asked, "size=1m", MINUTES - 1))["series"][0]["values"]
-                if values.count(11.0 * CAMPAIGNS) == 2:
+                if values.count(CHANGED) == 2:
                     break
                 await asyncio.sleep(0.1)
         # Everything changes over and over, as under load.

@@ -10,7 +10,7 @@ from streams.agents.campaigns import Committed
 from streams.agents.changed import Changed
 from streams.sink import RedisSink
 from tests.contract.serving.conftest import NewWriter
-from tests.contract.serving.test_sink import until
+from tests.waiting import until
 from xinghe.domain.outputs import ShopModels
 from xinghe.domain.shop_models import PathTally, pack_path, shop_models
 from xinghe.serving import (
@@ -110,24 +110,24 @@ async def test_the_sink_shows_the_last_models_and_all_of_them_after_a_flushall(
         shown = await reader.models(shop_id)
         return shown is not None and shown.orders == orders
 
-    await until(lambda: shows("s1", 1))
+    await until(lambda: shows("s1", 1), "it is shown")
     sink.committed(2, committed(s1=2))
     sink.committed(3, committed(s1=3, s2=1))
-    await until(lambda: shows("s1", 3))
+    await until(lambda: shows("s1", 3), "it is shown")
     assert await shows("s2", 1)
     await redis.flushall()
 
     async def asks() -> bool:
         return sink.needs_all()
 
-    await until(asks)
+    await until(asks, "the sink looks")
     sink.rebuild(3, committed(s1=3, s2=1))
-    await until(lambda: shows("s2", 1))
+    await until(lambda: shows("s2", 1), "it is shown")
     assert await shows("s1", 3)
     sink.committed(4, Committed(Changed(), Changed(), 0, [], {"s1": None}))
 
     async def is_gone() -> bool:
         return await reader.models("s1") is None
 
-    await until(is_gone)
+    await until(is_gone, "is gone")
     await sink.close()

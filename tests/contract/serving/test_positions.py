@@ -13,7 +13,7 @@ from streams.agents.changed import Changed
 from streams.sink import RedisSink
 from tests.contract.serving.conftest import NewWriter
 from tests.contract.serving.test_keys import TOTAL
-from tests.contract.serving.test_sink import until
+from tests.waiting import until
 from xinghe.domain.gates import Gate
 from xinghe.domain.outputs import GuaranteePosition
 from xinghe.serving import (
@@ -121,13 +121,13 @@ async def test_the_sink_shows_the_last_and_all_after_a_flushall(redis: Redis, re
     async def asks() -> bool:
         return sink.needs_all()
 
-    await until(asks)
+    await until(asks, "the sink looks")
     sink.rebuild(1, committed(position("c1")))
     sink.committed(2, committed(position("c2")))
     sink.committed(3, committed(position("c2", spend_fen=3)))
-    await until(lambda: shows(position("c1"), position("c2", spend_fen=3)))
+    await until(lambda: shows(position("c1"), position("c2", spend_fen=3)), "it is shown")
     await redis.flushall()
-    await until(asks)
+    await until(asks, "the sink looks")
     sink.rebuild(4, committed(position("c1"), position("c2", spend_fen=3)))
-    await until(lambda: shows(position("c1"), position("c2", spend_fen=3)))
+    await until(lambda: shows(position("c1"), position("c2", spend_fen=3)), "it is shown")
     await sink.close()
