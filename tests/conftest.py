@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from xinghe.embedded import LIB_DIR_DEFAULT, EmbeddedServices
 
@@ -27,6 +28,22 @@ settings.load_profile("xinghe")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first, all else in the order of the folders."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Run generated examples without coverage: to trace them takes twice as long again, and plain tests go the same ways.
+
+    (The marker of pytest-cov for this does nothing under xdist, where a second measurement goes on.)
+    """
+    if not is_hypothesis_test(getattr(item, "obj", None)):
+        return (yield)
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,8 @@ def window_start_ms(size: str, time_ms: int) -> int:
     return time_ms - time_ms % SIZE_MS[size]
 
 
-@dataclass
+# asyncio writes the result of what it ran into a text that nobody reads; of this one that took seconds.
+@dataclass(repr=False)
 class Truth:
     """What must be shown once all events are in. Absent amounts are 0, absent spend is unknown.
 
