@@ -6,6 +6,7 @@ Redis keeps nothing over a restart: it holds a view that the stream rebuilds by 
 from __future__ import annotations
 
 import fcntl
+import random
 import re
 import shutil
 import socket
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -26,6 +28,11 @@ POM: Final = Path(__file__).parents[2] / "deploy" / "embedded" / "pom.xml"
 JAVA_VERSION_MIN: Final = 17
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 20.0
+FREE_PORTS: Final = range(20_000, 32_768)
+"""Where free ports are taken from. Systems give higher ones to outgoing connections, of which one could have the port before a
+service listens on it, or while it restarts."""
+_PORTS: Final = islice(cycle(FREE_PORTS), random.randrange(len(FREE_PORTS)), None)
+"""From anywhere on, so that processes that look for ports at the same time find others."""
 CLUSTER_ID: Final = "eGluZ2hlLWVtYmVkZGVkMA"
 """Any 16 bytes in base64; one broker has nobody to be mistaken for."""
 
@@ -328,23 +335,35 @@ def fetch_kafka(lib_dir: Path) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    return _port(0, "")
+    """A port of the loopback that nobody listens on now, another each time; raises ``EmbeddedError`` where there is none."""
+    port = next((port for port in islice(_PORTS, len(FREE_PORTS)) if _why_taken(port) is None), None)
+    if port is None:
+        raise EmbeddedError(f"no port of {HOST} from {FREE_PORTS[0]} to {FREE_PORTS[-1]} is free")
+    return port
 
 
 def _port(port: int, flag: str) -> int:
     """``port`` if it can be listened on, a free one for 0."""
+    if port == 0:
+        return free_port()
+    if (why := _why_taken(port)) is not None:
+        raise EmbeddedError(
+            f"port {port} of {HOST} cannot be listened on ({why}); "
+            f"stop what uses it, or choose another with {flag} (0 takes a free one)"
+        )
+    return port
+
+
+def _why_taken(port: int) -> str | None:
+    """Why the port cannot be listened on; ``None`` if it can."""
     with socket.socket() as probe:
         # As the servers do: a connection that is closing down does not keep the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise EmbeddedError(
-                f"port {port} of {HOST} cannot be listened on ({error.strerror}); "
-                f"stop what uses it, or choose another with {flag} (0 takes a free one)"
-            ) from error
-        return int(probe.getsockname()[1])
+            return error.strerror
+    return None
 
 
 def _empty(folder: Path, *, but: str) -> None:

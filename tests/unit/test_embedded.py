@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import socket
 from pathlib import Path
 
 import pytest
 
 from xinghe import embedded
-from xinghe.embedded import EmbeddedError, EmbeddedServices, check_java, fetch_kafka
+from xinghe.embedded import (
+    FREE_PORTS,
+    HOST,
+    EmbeddedError,
+    EmbeddedServices,
+    check_java,
+    fetch_kafka,
+    free_port,
+)
 
 
 def command(folder: Path, name: str, script: str) -> None:
@@ -186,3 +195,20 @@ def test_a_broker_that_ends_at_once_shows_the_end_of_its_log(
         EmbeddedServices(tmp_path / "data", lib_dir=lib_dir),
     ):
         pass
+
+
+def test_free_ports_are_others_each_time_and_not_those_of_outgoing_connections() -> None:
+    ports = [free_port() for _ in range(100)]
+
+    assert len(set(ports)) == 100
+    assert set(ports) <= set(FREE_PORTS)
+
+
+def test_a_port_that_is_listened_on_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(embedded, "FREE_PORTS", range(port, port + 1))
+        monkeypatch.setattr(embedded, "_PORTS", itertools.repeat(port))
+
+        with pytest.raises(EmbeddedError, match=rf"no port of 127\.0\.0\.1 from {port} to {port} is free"):
+            free_port()

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.waiting import PATIENCE_S, wait_until
+from xinghe.embedded import free_port
 from xinghe.serving import FunnelReader, FunnelWriter, open_redis
 
 NewWriter = Callable[..., FunnelWriter]
@@ -21,9 +22,7 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
