@@ -145,6 +145,8 @@ class Stream:
         process = self.start(*arguments, *options, out=log, err=log)
         traffic = Traffic(process, truth_file, log)
         try:
+            # A signal before that would end it as any process.
+            wait_until(lambda: process.poll() is not None or "Sending" in log.read_text(), "records are sent")
             yield traffic
             traffic.stop()
         finally:

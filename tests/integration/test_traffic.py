@@ -98,6 +98,7 @@ def test_what_simulate_says_it_sent_is_in_kafka(broker: str, tmp_path: Path) -> 
     assert truth == json.loads(out)
     assert truth["complete"]
     assert truth["sent"] == 6_000
+    assert f"Sending 2000 records a second to {broker} for 3 s, seed 9.\n" in err
     assert "Sent 6000 records" in err
     records = asyncio.run(read(broker, before))
     assert Counter(record.topic for record in records) == truth["sent_by_topic"]

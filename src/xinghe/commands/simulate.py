@@ -217,6 +217,7 @@ class _Run:
         await wait_for_kafka(bootstrap_servers)
         with stop_on_signals() as stop:
             async with BatchSender(bootstrap_servers, list(SOURCE_EVENTS), kafka_client_options()) as sender:
+                click.echo(self._plan(bootstrap_servers), err=True)
                 started_ms = now_ms()
                 self._started_s = time.monotonic()
                 if self._start_ms is None:
@@ -234,6 +235,12 @@ class _Run:
                     await send_paced(records, sender, stop.is_set, truth.add, clock_ms)
                 finally:
                     self._ended_s = time.monotonic()
+
+    def _plan(self, bootstrap_servers: str) -> str:
+        """What is about to be done, and how it ends."""
+        rate = f"{self._rate:g} records a second" if self._rate else "as many records as go"
+        end = "until Ctrl-C" if self._duration_s is None else f"for {self._duration_s:g} s"
+        return f"Sending {rate} to {bootstrap_servers} {end}, seed {self._seed}."
 
     def describe(self) -> dict[str, Any]:
         """What was run, and for how long."""
