@@ -53,7 +53,7 @@ def test_workers_report_while_they_run_and_are_gone_when_they_have_ended(tmp_pat
             supervisor.watch(lambda: set(workers()) == {"w1", "w2"}, "they report again")
             stream.audit(watch=supervisor.watch)
             assert not supervisor.restarts
-        assert workers() == {}
+        wait_until(lambda: workers() == {}, "no worker is left")
 
         for stage in ("journeys", "campaigns"):
             partitions = [

@@ -36,7 +36,7 @@ def receiver(form: Format, **fields: Any) -> Receiver:
         "severities": None,
         "locale": "en",
         "tries": 3,
-        "timeout_s": 1.0,
+        "timeout_s": 60.0,
         **fields,
     }
     return Receiver(**values)
