@@ -259,12 +259,17 @@ async def test_what_is_kept_of_pages_for_one_viewer_is_shown_to_no_other(address
 async def test_a_live_part_is_the_same_packed_and_plain(address: str) -> None:
     plain, packed = ({"hx-request": "true", "accept-encoding": named} for named in ("identity", "br, gzip"))
     async with client(address, "all") as asked:
-        for path in ("/", "/campaigns/c1"):
+
+        async def are_the_same() -> bool:
             # Twice, so that each is also asked for when the other has just been made.
             answers = [await asked.get(path, headers=headers) for headers in (plain, packed, plain, packed)]
             assert [each.headers.get("content-encoding") for each in answers] == [None, "gzip"] * 2
             assert all("Accept-Encoding" in each.headers["vary"] for each in answers)
-            assert len({each.text for each in answers}) == 1
+            return len({each.text for each in answers}) == 1
+
+        for path in ("/", "/campaigns/c1"):
+            # Windows are read beside the pages, and their age passes: what changes between two answers does so seldom.
+            await until(are_the_same, path)
 
 
 async def test_nothing_is_shown_without_a_token(address: str) -> None:
