@@ -30,6 +30,8 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         self.crash_at = ""
+        self.stop_s = 0.0
+        """How long the last stop took, for reports."""
 
     def start(self) -> None:
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
@@ -67,7 +69,10 @@ class Worker:
     def stop(self) -> int:
         """Ask it to end; its exit code. A commit that takes it over its five seconds ends it with another than 0."""
         assert self.process is not None
-        return stop_child(self.process, PATIENCE_S)
+        started_s = time.monotonic()
+        exit_code = stop_child(self.process, PATIENCE_S)
+        self.stop_s = time.monotonic() - started_s
+        return exit_code
 
 
 class Supervisor:

@@ -105,7 +105,8 @@ def test_after_many_kills_every_figure_is_right(tmp_path: Path, capsys: pytest.C
     with capsys.disabled():
         print(  # noqa: T201 - what `make chaos` is run for
             f"chaos: {len(killer.kills)} kills {by_moment}, {len(others)} ends with code 70, "
-            f"back at work after {min(killer.recoveries_s):.1f} to {max(killer.recoveries_s):.1f} s; "
+            f"back at work after {min(killer.recoveries_s):.1f} to {max(killer.recoveries_s):.1f} s, "
+            f"ended in {max(worker.stop_s for worker in supervisor.workers.values()):.2f} s when told to; "
             f"{report['events']['in']} events in, 0 differences"
         )
     assert len(killer.kills) >= KILLS
