@@ -124,9 +124,11 @@ async def show(redis: Redis) -> None:
         shown.shops,
     )
     sink.rebuild(1, everything)
-    async with asyncio.timeout(PATIENCE_S):
-        while await redis.hget("xinghe:sink:campaigns:0", "state") != b"ready":
-            await asyncio.sleep(0.01)
+
+    async def is_shown() -> bool:
+        return bool(await redis.hget("xinghe:sink:campaigns:0", "state") == b"ready")
+
+    await until(is_shown, "the sink has written everything")
     await sink.close()
     attributed = (sent.value for sent in pipeline.log if sent.topic == events.ORDER_ATTRIBUTED)
     await put_orders(redis, (msgspec.json.decode(value or b"", type=OrderAttributed) for value in attributed))
@@ -148,9 +150,7 @@ async def serving(redis_url: str) -> AsyncIterator[str]:
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not server.started:
-                await asyncio.sleep(0.01)
+        await until(lambda: server.started, "the dashboard is served")
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -448,9 +448,7 @@ async def test_what_others_named_is_text_on_a_page(redis: Redis, shared_redis: A
     sink.rebuild(
         1, Committed(Changed({**shown.windows}, set(shown.windows)), Changed(), 0, [], shops=shown.shops)
     )
-    async with asyncio.timeout(PATIENCE_S):
-        while not await redis.exists(f"xinghe:campaign:{name}:total"):
-            await asyncio.sleep(0.01)
+    await until(lambda: redis.exists(f"xinghe:campaign:{name}:total"), "the sink has written the campaign")
     await sink.close()
     async with serving(shared_redis.url) as address, client(address, "all") as asked:
         for path in ("/", f"/campaigns/{quote(name, safe='')}"):
@@ -484,6 +482,15 @@ async def test_a_commit_is_told_live_to_those_who_may_see_it(address: str, redis
         assert await anext(to_two) == {"campaigns": ["c2", "organic:s2"], "connected": True}
         # Of the first nothing was told to those who may not see it.
         assert await anext(to_one) == {"campaigns": ["c1"], "connected": True}
+
+
+async def until_away(asked: httpx.AsyncClient) -> None:
+    """Wait until the dashboard has noticed that Redis is away."""
+
+    async def is_noticed() -> bool:
+        return (await asked.get(f"{PREFIX}/freshness")).json()["problem"] is not None
+
+    await until(is_noticed, "the dashboard knows that Redis is away")
 
 
 async def told(answer: httpx.Response, event: str = "change") -> AsyncGenerator[Any]:
@@ -540,14 +547,17 @@ async def test_a_campaign_that_goes_to_another_shop_is_gone_for_the_old(
 
 
 async def test_hours_that_late_events_correct_follow(address: str, redis: Redis) -> None:
-    async with client(address, "one") as asked, asyncio.timeout(PATIENCE_S):
+    async with client(address, "one") as asked:
         await asked.get("/")
         # The hour before the last ones is late; only a whole reading finds it.
         late = HOUR - 5 * HOUR_MS
         await redis.hset(f"xinghe:campaign:c1:1h:{late}", "gmv_fen", 777_700)
-        while "¥7,777.00" not in (await asked.get("/")).text:
+
+        async def is_on_the_page() -> bool:
             await redis.publish("xinghe:updates", b'["c1"]')
-            await asyncio.sleep(0.1)
+            return "¥7,777.00" in (await asked.get("/")).text
+
+        await until(is_on_the_page, "the page shows it")
 
 
 async def test_today_has_what_is_newer_than_the_watermark(address: str, redis: Redis) -> None:
@@ -566,11 +576,7 @@ async def test_while_redis_is_away_the_last_figures_stay_and_are_marked_old(own_
         fresh = {path: (await asked.get(path)).text for path in ("/", "/campaigns/c1", "/alerts", *records)}
         assert all('role="alert"' not in html for html in fresh.values())
         own_redis.stop()
-
-        async def is_known() -> bool:
-            return (await asked.get(f"{PREFIX}/freshness")).json()["problem"] is not None
-
-        await until(is_known, "the dashboard knows that Redis is away")
+        await until_away(asked)
         for path, before in fresh.items():
             answer = await asked.get(path)
             assert answer.status_code == 200

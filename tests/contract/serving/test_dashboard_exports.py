@@ -24,6 +24,7 @@ from tests.contract.serving.test_dashboard import (
     client,
     serving,
     show,
+    until_away,
 )
 from tests.waiting import until
 from xinghe.dashboard import numbers
@@ -226,6 +227,11 @@ async def test_columns_are_chosen_and_moved_by_links_and_forms_alone(named: str)
         assert 'href="/export/campaigns.csv?sort=views&amp;columns=views,roi"' in again
 
 
+def drawn(html: str) -> list[list[float | None]]:
+    """The values of each line of a page's charts."""
+    return [orjson.loads(values) for values in re.findall(r'"values":(\[.*?\])', html)]
+
+
 async def test_while_redis_is_away_lines_and_files_stay_and_parts_never_read_are_missing(
     own_redis: Any,
 ) -> None:
@@ -234,23 +240,16 @@ async def test_while_redis_is_away_lines_and_files_stay_and_parts_never_read_are
         async with Redis.from_url(own_redis.url) as redis:
             await show(redis)
 
+        before: dict[str, str] = {}
+
         async def all_is_read() -> bool:
             """Minutes and days are read beside the pages; what was not read is a gap before the line's first value."""
-            lines = [await drawn(path) for path in paths if path.startswith("/?")]
-            return all(values[0] is not None for line in lines for values in line)
-
-        async def drawn(path: str) -> list[list[float | None]]:
-            values = re.findall(r'"values":(\[.*?\])', (await asked.get(path)).text)
-            return [orjson.loads(each) for each in values]
-
-        async def is_away() -> bool:
-            return (await asked.get("/api/v1/freshness")).json()["problem"] is not None
+            before.update({path: (await asked.get(path)).text for path in paths})
+            return all(values[0] is not None for text in before.values() for values in drawn(text))
 
         await until(all_is_read, "all lines are read")
-        before = {path: (await asked.get(path)).text for path in paths}
-        lines = {path: await drawn(path) for path in paths}
         own_redis.stop()
-        await until(is_away, "the dashboard knows that Redis is away")
+        await until_away(asked)
         for path, text in before.items():
             answer = await asked.get(path)
             assert answer.status_code == 200
@@ -258,7 +257,7 @@ async def test_while_redis_is_away_lines_and_files_stay_and_parts_never_read_are
                 assert table(answer.text) == table(text)
                 continue
             assert 'role="alert"' in answer.text
-            assert await drawn(path) == lines[path]
+            assert drawn(answer.text) == drawn(text)
         # A campaign whose page nobody has seen yet: what the overview had of it stays, the rest is told as missing.
         html = (await asked.get("/campaigns/c1")).text
         assert "¥1,234.50" in html
